@@ -1,0 +1,57 @@
+package chain
+
+import "crypto/sha256"
+
+// Batch is the encoded entries of one request. They stand in the log together
+// and in order. The zero value is empty and ready for use; one goroutine at a
+// time may use it. Bodies are hashed as they are added, so that callers hash
+// in parallel and only the short link hash is left to the writer.
+type Batch struct {
+	buf    []byte
+	bodies []body
+}
+
+// body is the bytes buf[previous body's end:end] of a batch.
+type body struct {
+	end  int
+	hash Hash
+	kind Kind
+}
+
+// Buffer returns the bytes added so far. A caller appends one body to it (a
+// JSON object in UTF-8 without a raw LF) and hands the result to
+// [Batch.EndEvent] or [Batch.EndSystem].
+func (b *Batch) Buffer() []byte { return b.buf }
+
+// EndEvent ends an event whose body was appended to [Batch.Buffer].
+func (b *Batch) EndEvent(buf []byte) { b.end(buf, Event) }
+
+// EndSystem ends a system event whose body was appended to [Batch.Buffer].
+func (b *Batch) EndSystem(buf []byte) { b.end(buf, System) }
+
+func (b *Batch) end(buf []byte, k Kind) {
+	b.bodies = append(b.bodies, body{end: len(buf), kind: k, hash: sha256.Sum256(buf[len(b.buf):])})
+	b.buf = buf
+}
+
+// Len returns the number of entries.
+func (b *Batch) Len() int { return len(b.bodies) }
+
+// Size returns the bytes that the batch holds in memory.
+func (b *Batch) Size() int { return cap(b.buf) }
+
+// Reset empties b and keeps its memory for the next request.
+func (b *Batch) Reset() { b.buf, b.bodies = b.buf[:0], b.bodies[:0] }
+
+// appendLines appends the lines of b's entries, which follow head, and returns
+// the new head.
+func (b *Batch) appendLines(dst []byte, head Head, l *linker) ([]byte, Head) {
+	start := 0
+	for _, e := range b.bodies {
+		prev := head.Hash
+		head = l.next(head, e.kind, e.hash)
+		dst = appendLine(dst, prev, head, e.kind, b.buf[start:e.end])
+		start = e.end
+	}
+	return dst, head
+}

@@ -1,0 +1,131 @@
+package chain
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/otelaudit/auditexporter/internal/durable"
+)
+
+// markSlot is the size of one of the two slots of a mark: a sector, so that a
+// torn write of one leaves the other whole.
+const markSlot = 512
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Mark is the writer's own note of the last synced entry: where it ends and
+// what it is. After a crash it is a lower bound. It is no defence against
+// anyone who can write the folder.
+type Mark struct {
+	LogID   LogID  `json:"log_id"`
+	Ordinal uint64 `json:"ordinal"`
+	Offset  int64  `json:"offset"` // bytes of the segment that are synced
+	Head
+}
+
+// appendSlot appends m as a slot: JSON, padding of spaces, the CRC-32C of both
+// in 8 hex digits, LF.
+func (m Mark) appendSlot(dst []byte) []byte {
+	start := len(dst)
+	dst = append(dst, marshalSystem(m)...)
+	dst = append(dst, bytes.Repeat([]byte{' '}, markSlot-9-(len(dst)-start))...)
+	return fmt.Appendf(dst, "%08x\n", crc32.Checksum(dst[start:], castagnoli))
+}
+
+func parseSlot(slot []byte) (Mark, error) {
+	var m Mark
+	if len(slot) != markSlot {
+		return m, errors.New("slot is not whole")
+	}
+	text := slot[:markSlot-9]
+	if want := fmt.Sprintf("%08x\n", crc32.Checksum(text, castagnoli)); string(slot[markSlot-9:]) != want {
+		return m, errors.New("slot's checksum does not match")
+	}
+	if err := json.Unmarshal(text, &m); err != nil {
+		return Mark{}, err
+	}
+	if !bytes.Equal(m.appendSlot(nil), slot) {
+		return Mark{}, errors.New("slot is not in canonical form")
+	}
+	return m, nil
+}
+
+// ParseMark parses a mark file: the newer of its readable slots that are of log
+// id. ok is false if there is none, which counts as no mark.
+func ParseMark(file []byte, id LogID) (m Mark, ok bool) {
+	for i := 0; i < 2 && (i+1)*markSlot <= len(file); i++ {
+		s, err := parseSlot(file[i*markSlot : (i+1)*markSlot])
+		if err == nil && s.LogID == id && (!ok || m.before(s)) {
+			m, ok = s, true
+		}
+	}
+	return m, ok
+}
+
+func (m Mark) before(o Mark) bool {
+	if m.Ordinal != o.Ordinal {
+		return m.Ordinal < o.Ordinal
+	}
+	return m.Offset < o.Offset
+}
+
+// ReadMark reads the mark of the log in folder.
+func ReadMark(fsys durable.FS, folder string, id LogID) (m Mark, ok bool) {
+	f, err := fsys.Open(filepath.Join(folder, markName))
+	if err != nil {
+		return Mark{}, false
+	}
+	defer f.Close()
+	b := make([]byte, 2*markSlot)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return Mark{}, false
+	}
+	return ParseMark(b[:n], id)
+}
+
+// markFile writes marks, alternately into the two slots. An error of it refuses
+// nothing: the mark is then merely older than it could be.
+type markFile struct {
+	f    durable.File
+	next int // the slot that does not hold the newest mark
+	buf  []byte
+}
+
+// openMark opens the mark of a log for writing, after readers have judged by
+// it, or makes it.
+func openMark(fsys durable.FS, folder string, id LogID, perm fs.FileMode) (*markFile, error) {
+	name := filepath.Join(folder, markName)
+	f, err := fsys.OpenWrite(name)
+	if durable.IsNotExist(err) {
+		f, err = fsys.Create(name, perm)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("couldn't open mark: %w", err)
+	}
+	b := make([]byte, markSlot)
+	first, firstOK := Mark{}, false
+	if n, _ := f.ReadAt(b, 0); n == markSlot {
+		first, firstOK = ParseMark(b, id)
+	}
+	m := &markFile{f: f}
+	if newest, ok := ReadMark(fsys, folder, id); firstOK && ok && newest == first {
+		m.next = 1
+	}
+	return m, nil
+}
+
+func (m *markFile) write(mark Mark) error {
+	m.buf = mark.appendSlot(m.buf[:0])
+	if _, err := m.f.WriteAt(m.buf, int64(m.next)*markSlot); err != nil {
+		return fmt.Errorf("couldn't write mark: %w", err)
+	}
+	m.next ^= 1
+	return nil
+}

@@ -1,0 +1,128 @@
+package chain
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// SystemVersion is the "v" of every system event.
+const SystemVersion = 1
+
+// The types of system events that this version writes. A reader takes an
+// unknown type as it is.
+const (
+	TypeOpened      = "opened"
+	TypeClosed      = "closed"
+	TypeDiskFull    = "disk_full"
+	TypeWriteFailed = "write_failed"
+	TypeSyncFailed  = "sync_failed"
+	TypeTouched     = "touched"
+)
+
+// Causes of an opening entry.
+const (
+	CauseCreated  = "created"
+	CauseStart    = "start"
+	CauseRotation = "rotation"
+	CauseFailover = "failover"
+)
+
+// Causes of a cut.
+const (
+	CutCrash       = "crash"
+	CutWriteFailed = "write failed"
+	CutSyncFailed  = "sync failed"
+	CutTouched     = "touched from outside"
+)
+
+// SystemEvent is the members that every system event has.
+type SystemEvent struct {
+	V    int       `json:"v"`
+	Type string    `json:"type"`
+	Time time.Time `json:"time"` // by the writer's clock, which nobody vouches for
+}
+
+// Opened is the first entry of every segment.
+type Opened struct {
+	SystemEvent
+	Cause    string     `json:"cause"`
+	LogID    LogID      `json:"log_id"`
+	Ordinal  uint64     `json:"ordinal"`
+	Format   int        `json:"format"`
+	Software string     `json:"software"`
+	Instance string     `json:"instance,omitempty"`
+	BootID   string     `json:"boot_id,omitempty"`
+	Config   ConfigNote `json:"config"`
+	// Previous is the segment before as the writer believes it to be: what
+	// follows its length is cut. Absent in the first segment.
+	Previous *Previous `json:"previous,omitempty"`
+	// Checked says what was verified before: "tail" or "full" at a start, else absent.
+	Checked  string      `json:"checked,omitempty"`
+	Cuts     []Cut       `json:"cuts,omitempty"`
+	Succeeds []Succeeded `json:"succeeds,omitempty"`
+}
+
+// ConfigNote is the configuration as an opening entry tells it, without secrets.
+type ConfigNote struct {
+	Digest   string            `json:"digest,omitempty"`   // 64 hex digits, SHA-256
+	Settings map[string]string `json:"settings,omitempty"` // by YAML key
+}
+
+// Previous is the extent of a segment that its successor vouches for.
+type Previous struct {
+	Segment string `json:"segment"` // file name
+	Length  int64  `json:"length"`  // bytes
+	Head
+}
+
+// Cut is bytes of an earlier segment that do not count, and why.
+type Cut struct {
+	Segment string `json:"segment"` // file name
+	Offset  int64  `json:"offset"`  // bytes
+	Length  int64  `json:"length"`  // bytes
+	SHA256  Hash   `json:"sha256"`
+	Cause   string `json:"cause"`
+}
+
+// Succeeded is a broken log beside this one, which goes on in its place.
+type Succeeded struct {
+	LogID LogID  `json:"log_id"`
+	Fault string `json:"fault"`
+}
+
+// Closed ends a segment whose writer shut down in order.
+type Closed struct {
+	SystemEvent
+}
+
+// Failure is a fault of the storage that the writer recovered from: one of the
+// types [TypeDiskFull], [TypeWriteFailed], [TypeSyncFailed], [TypeTouched].
+type Failure struct {
+	SystemEvent
+	Error    string    `json:"error"`
+	Since    time.Time `json:"since"`
+	Attempts int       `json:"attempts"` // to open a new segment, the successful one included
+}
+
+// ParseSystem reads the members common to all system events from a body.
+func ParseSystem(body []byte) (SystemEvent, error) {
+	var e SystemEvent
+	err := json.Unmarshal(body, &e)
+	return e, err
+}
+
+// ParseOpened reads an opening entry's body.
+func ParseOpened(body []byte) (Opened, error) {
+	var o Opened
+	err := json.Unmarshal(body, &o)
+	return o, err
+}
+
+// marshalSystem encodes a system event of this package; their types can't fail.
+func marshalSystem(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
