@@ -1,0 +1,109 @@
+# `make` lists the targets. Go, git and make are all that `make run` and `make test` need.
+
+# Tools, pinned. They run from the module cache and are no dependency of any go.mod here.
+OCB          = go run go.opentelemetry.io/collector/cmd/builder@v0.160.0
+GOFUMPT      = go run mvdan.cc/gofumpt@v0.12.0
+STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+TELEMETRYGEN = github.com/open-telemetry/opentelemetry-collector-contrib/cmd/telemetrygen
+TELEMETRYGEN_VERSION = v0.161.0
+
+# make run on other ports: make run OTLP_GRPC_PORT=14317
+export OTLP_GRPC_PORT  ?= 4317
+export OTLP_HTTP_PORT  ?= 4318
+export METRICS_PORT    ?= 8888
+export AUDIT_DIRECTORY ?= ./audit-log
+
+# Flags for go test, such as -v or -count=1.
+TESTFLAGS ?=
+
+# A checkout that git does not trust (another user's) still builds, without a revision in it.
+BUILDVCS := $(shell git status --porcelain >/dev/null 2>&1 && echo auto || echo false)
+GOBUILD   = go build -trimpath -buildvcs=$(BUILDVCS)
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## build what is missing, serve OTLP on 127.0.0.1:4317 and :4318, log in ./audit-log; Ctrl-C drains
+	@go -C e2e run ./portcheck OTLP_GRPC_PORT=$(OTLP_GRPC_PORT) OTLP_HTTP_PORT=$(OTLP_HTTP_PORT) METRICS_PORT=$(METRICS_PORT)
+	@echo "OTLP on 127.0.0.1:$(OTLP_GRPC_PORT) (gRPC) and :$(OTLP_HTTP_PORT) (HTTP), log in $(AUDIT_DIRECTORY), metrics on :$(METRICS_PORT). Ctrl-C drains."
+	@exec bin/otelcol-audit --config testdata/collector.yaml
+
+.PHONY: demo
+demo: build ## a sample app's sign-ins and orders, the tail, verify, and what verify says of a tampered copy
+	@go -C e2e run ./demo -bin $(CURDIR)/bin -config $(CURDIR)/testdata/collector.yaml
+
+.PHONY: build
+build: _build/.generated ## bin/otelcol-audit (by ocb, from builder-config.yaml) and bin/auditlog
+	@mkdir -p bin
+	@go -C _build build -trimpath -buildvcs=$(BUILDVCS) -ldflags='-s -w' -o ../bin/otelcol-audit .
+	@$(GOBUILD) -o bin/auditlog ./cmd/auditlog
+
+# ocb writes the collector's main package; go build, which knows best what has changed, compiles it.
+_build/.generated: builder-config.yaml go.mod go.sum Makefile
+	$(OCB) --config builder-config.yaml --skip-compilation
+	@touch $@
+
+.PHONY: test
+test: ## go test of this module: Go only, no network once the modules are there
+	go test $(TESTFLAGS) ./...
+
+.PHONY: e2e
+e2e: build bin/.telemetrygen-$(TELEMETRYGEN_VERSION) ## the built collector against real clients, signals, kill -9 and a hung disk
+	@for tool in curl jq python3 strace; do \
+		command -v $$tool >/dev/null || { echo "make e2e needs $$tool (apt-get install curl jq python3 strace)" >&2; exit 1; }; done
+	go -C e2e test -count=1 -timeout 15m $(TESTFLAGS) ./...
+
+bin/.telemetrygen-$(TELEMETRYGEN_VERSION): Makefile
+	@mkdir -p bin && rm -f bin/.telemetrygen-*
+	GOBIN=$(CURDIR)/bin go install $(TELEMETRYGEN)@$(TELEMETRYGEN_VERSION)
+	@touch $@
+
+.PHONY: check
+check: fmt-check vet staticcheck race generated tidy-check ## formatting, vet (linux, darwin, windows), staticcheck, race, generated files, go.mod
+
+.PHONY: fmt
+fmt: ## format with gofumpt
+	$(GOFUMPT) -w $(GOFILES)
+
+GOFILES = $(shell find . -name "*.go" -not -path "./_build/*")
+
+.PHONY: fmt-check
+fmt-check:
+	@unformatted=$$($(GOFUMPT) -l $(GOFILES)) || exit 1; \
+	[ -z "$$unformatted" ] || { echo "not gofumpt-formatted (make fmt):" >&2; echo "$$unformatted" >&2; exit 1; }
+
+.PHONY: vet
+vet:
+	go vet ./...
+	GOOS=darwin CGO_ENABLED=0 go vet ./...
+	GOOS=windows CGO_ENABLED=0 go vet ./...
+	go -C e2e vet ./...
+
+.PHONY: staticcheck
+staticcheck:
+	go run $(STATICCHECK) ./...
+	cd e2e && go run $(STATICCHECK) ./...
+
+.PHONY: race
+race:
+	go test -race $(TESTFLAGS) ./...
+
+# The state of the tree, uncommitted files included, must be the same after go generate.
+TREE = { git diff HEAD; git ls-files -z --others --exclude-standard | xargs -0 -r cat; } | git hash-object --stdin
+
+.PHONY: generated
+generated:
+	@before=$$($(TREE)); go generate ./... || exit 1; \
+	[ "$$before" = "$$($(TREE))" ] || { echo "go generate changed files; commit what it made:" >&2; git status --short >&2; exit 1; }
+
+.PHONY: tidy-check
+tidy-check:
+	go mod tidy -diff
+	go -C e2e mod tidy -diff
+
+.PHONY: clean
+clean: ## remove bin and _build (never the log)
+	rm -rf bin _build
