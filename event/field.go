@@ -1,0 +1,122 @@
+package event
+
+import "go.opentelemetry.io/collector/pdata/pcommon"
+
+// fieldID is a normalised field's place in fields.
+type fieldID uint8
+
+const (
+	fieldRecordID fieldID = iota
+	fieldType
+	fieldActorID
+	fieldActorType
+	fieldActorAddress
+	fieldActorSession
+	fieldActorAuthMethod
+	fieldAction
+	fieldOutcome
+	fieldTargetID
+	fieldTargetType
+	fieldSourceID
+	fieldSourceType
+	numFields
+)
+
+// eventName is the source that is the record's EventName and no attribute.
+const eventName = "EventName"
+
+// source is where a normalised field may come from: a record attribute.
+type source struct {
+	name string
+	// values maps the integer codes of a source that is one to the field's
+	// words; nil for a source whose value is the field's as it stands.
+	values map[int64]string
+}
+
+func attr(names ...string) []source {
+	s := make([]source, len(names))
+	for i, n := range names {
+		s[i].name = n
+	}
+	return s
+}
+
+// field is a normalised field with its sources. The first wins that holds a
+// usable value: a string that is not empty or an integer; of a code, one that is
+// listed.
+type field struct {
+	name    string
+	sources []source
+}
+
+// fields is the one table that maps records to normalised fields; FORMAT.md
+// shows it. Names: the OTel Audit Logging draft, OTel semantic conventions with
+// their former names, ECS, OCSF, and the plain names of the 35 kinds' fields.
+var fields = [numFields]field{
+	fieldRecordID: {"id", attr("audit.record.id", "log.record.uid", "event.id", "metadata.uid")},
+	fieldType:     {"type", attr(eventName, "event.name", "otel.event.name", "event_type")},
+	fieldActorID: {"actor.id", attr("audit.actor.id", "user.id", "enduser.id", "user.name", "user.email",
+		"enduser.pseudo.id", "user.hash", "actor.user.uid", "actor.user.name", "actor.user_id", "actor.id", "actor",
+		"attempted_user", "process.user.name", "process.user.id")},
+	fieldActorType: {"actor.type", attr("audit.actor.type", "actor.user.type", "actor.type")},
+	fieldActorAddress: {"actor.address", attr("client.address", "source.address", "client.ip", "source.ip",
+		"network.peer.address", "src_endpoint.ip", "actor.ip", "http.client_ip", "net.sock.peer.addr", "net.peer.ip", "ip")},
+	fieldActorSession:    {"actor.session", attr("session.id", "actor.session.uid", "actor.session_id", "session_id")},
+	fieldActorAuthMethod: {"actor.auth_method", attr("actor.auth_method", "auth_method", "auth.method", "auth_protocol")},
+	fieldAction:          {"action", attr("audit.action", "event.action", "activity_name", "http.request.method", "http.method")},
+	fieldOutcome: {"outcome", append(attr("audit.outcome", "event.outcome"),
+		source{"status_id", map[int64]string{1: "success", 2: "failure"}})},
+	fieldTargetID: {"target.id", attr("audit.target.id", "resource.id", "resource_id", "file.path", "url.path", "http.route",
+		"url.full", "http.target", "http.url", "api.operation")},
+	fieldTargetType: {"target.type", attr("audit.target.type", "resource.type", "resource_type")},
+	fieldSourceID: {"source.id", attr("audit.source.id", "client.address", "source.address", "client.ip", "source.ip",
+		"network.peer.address", "src_endpoint.ip", "http.client_ip", "net.sock.peer.addr", "net.peer.ip", "ip")},
+	fieldSourceType: {"source.type", attr("audit.source.type")},
+}
+
+// use says that an attribute is the source of that rank of a field.
+type use struct {
+	field fieldID
+	rank  uint8
+}
+
+// unset is the rank of a field that no source has filled.
+const unset = 0xff
+
+// mapping is the ranks of the sources found so far.
+type mapping [numFields]uint8
+
+func (m *mapping) reset() {
+	for i := range m {
+		m[i] = unset
+	}
+}
+
+// code reads an integer that a producer may have sent as an integer, a double
+// or decimal digits.
+func code(v pcommon.Value) (int64, bool) {
+	switch v.Type() {
+	case pcommon.ValueTypeInt:
+		return v.Int(), true
+	case pcommon.ValueTypeDouble:
+		if d := v.Double(); d >= 0 && d < 1e9 && d == float64(int64(d)) {
+			return int64(d), true
+		}
+	case pcommon.ValueTypeStr:
+		return digits(v.Str())
+	}
+	return 0, false
+}
+
+func digits(s string) (n int64, ok bool) {
+	if len(s) == 0 || len(s) > 9 {
+		return 0, false
+	}
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(s[i]-'0')
+	}
+	return n, true
+}
