@@ -40,6 +40,17 @@ func (b *Batch) Len() int { return len(b.bodies) }
 // Size returns the bytes that the batch holds in memory.
 func (b *Batch) Size() int { return cap(b.buf) }
 
+// events returns the number of entries that are events.
+func (b *Batch) events() int {
+	n := 0
+	for _, e := range b.bodies {
+		if e.kind == Event {
+			n++
+		}
+	}
+	return n
+}
+
 // Reset empties b and keeps its memory for the next request.
 func (b *Batch) Reset() { b.buf, b.bodies = b.buf[:0], b.bodies[:0] }
 

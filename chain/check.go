@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"unicode/utf8"
 )
 
 // lineReader yields the lines of a segment with their offsets.
@@ -61,6 +62,37 @@ func (l *lineReader) next() (line []byte, off int64, err error) {
 	}
 }
 
+// inspected is a line as far as it can be judged without the one before it, so
+// that lines are inspected in parallel.
+type inspected struct {
+	Entry
+	err    error // why the line is no entry
+	hashed bool  // its hash is that of the seq, prev_hash and body it states
+}
+
+// inspector inspects lines; one goroutine owns it.
+type inspector struct {
+	json jsonScanner
+	link linker
+}
+
+func (in *inspector) inspect(line []byte) inspected {
+	e, err := parseHeader(line)
+	if err != nil {
+		return inspected{err: err}
+	}
+	switch {
+	case len(e.Body) < 2 || e.Body[0] != '{' || e.Body[len(e.Body)-1] != '}':
+		return inspected{err: errors.New("body is not a JSON object")}
+	case !utf8.Valid(e.Body):
+		return inspected{err: errors.New("body is not UTF-8")}
+	case !in.json.valid(e.Body):
+		return inspected{err: errors.New("body is not valid JSON")}
+	}
+	h := in.link.next(Head{Seq: e.Seq - 1, Hash: e.Prev}, e.Kind, sha256.Sum256(e.Body))
+	return inspected{Entry: e, hashed: h.Hash == e.Hash}
+}
+
 // segmentCheck is what a segment holds, up to its first fault.
 type segmentCheck struct {
 	Name           SegmentName
@@ -73,70 +105,108 @@ type segmentCheck struct {
 	// Fault is why the prefix ends before the segment does; nil if it does not,
 	// or if it ends because the next segment takes over.
 	Fault *Fault
+
+	id    LogID
+	until uint64 // first seq of the next segment, 0 if there is none
+	// adopt: the head before is not known, as what stands before is faulty. The
+	// first entry's word is taken for it.
+	adopt bool
 }
 
 // checkSegment reads a segment of log id whose opening entry follows prev, and
-// stops before the entry with sequence number until, 0 for none. An error is
-// one of reading; what is wrong with the bytes is a Fault.
+// stops before the entry with sequence number until, 0 for none. visit is given
+// each entry with the offset of its line. An error is one of reading; what is
+// wrong with the bytes is a Fault.
 func checkSegment(r io.Reader, name SegmentName, id LogID, prev Head, until uint64, visit func(Entry, int64)) (segmentCheck, error) {
-	c := segmentCheck{Name: name, Head: prev}
-	lines, link := newLineReader(r), &linker{}
-	for until == 0 || c.Head.Seq+1 < until {
+	c := segmentCheck{Name: name, Head: prev, id: id, until: until}
+	lines, in := newLineReader(r), &inspector{}
+	for !c.done() {
 		line, off, err := lines.next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
+		i := inspected{err: err}
 		if err == nil {
-			err = c.add(line, id, link, func(e Entry) {
-				if visit != nil {
-					visit(e, off)
-				}
-			})
+			i = in.inspect(line)
 		} else if !errors.Is(err, errTorn) && !errors.Is(err, errLong) {
 			return c, fmt.Errorf("couldn't read segment %s at offset %d: %w", name, off, err)
 		}
-		if err != nil {
-			c.Fault = &Fault{Segment: name.String(), Line: lines.line, Offset: off, Seq: c.Head.Seq + 1, Reason: err.Error()}
-			return c, nil
-		}
-		c.Valid = lines.off
-	}
-	if until != 0 && c.Head.Seq+1 < until || c.Lines == 0 {
-		c.Fault = &Fault{
-			Segment: name.String(), Line: lines.line + 1, Offset: lines.off, Seq: c.Head.Seq + 1,
-			Reason: "segment ends before this entry",
+		if c.add(i, lines.off) && visit != nil {
+			visit(i.Entry, off)
 		}
 	}
+	c.end()
 	return c, nil
 }
 
-// add takes the next line of the segment.
-func (c *segmentCheck) add(line []byte, id LogID, link *linker, visit func(Entry)) error {
-	if c.Closed {
-		return errors.New("bytes follow the closed entry")
+// done tells whether nothing more of the segment is to be added.
+func (c *segmentCheck) done() bool {
+	return c.Fault != nil || c.until != 0 && c.Head.Seq+1 >= c.until && !c.adopting()
+}
+
+func (c *segmentCheck) adopting() bool { return c.adopt && c.Lines == 0 }
+
+// add takes the next line, which ends before offset end, and tells whether it
+// is an entry that counts.
+func (c *segmentCheck) add(i inspected, end int64) bool {
+	if err := c.check(i); err != nil {
+		c.fault(err.Error())
+		return false
 	}
-	e, err := ParseLine(line)
-	if err != nil {
-		return err
-	}
-	if err := e.check(c.Head, sha256.Sum256(e.Body), link); err != nil {
-		return err
-	}
-	if c.Lines == 0 {
-		if c.Opened, err = checkOpening(e, c.Name, id); err != nil {
-			return err
-		}
-	}
-	if e.Kind == System {
+	if i.Kind == System {
 		c.System++
-		c.Closed = isClosed(e.Body)
+		c.Closed = isClosed(i.Body)
 	} else {
 		c.Events++
 	}
 	c.Lines++
-	c.Head = e.Head()
-	visit(e)
-	return nil
+	c.Head = i.Head()
+	c.Valid = end
+	return true
+}
+
+func (c *segmentCheck) check(i inspected) error {
+	if c.Closed {
+		return errAfterClosed
+	}
+	if i.err != nil {
+		return i.err
+	}
+	if c.adopting() {
+		c.Head = Head{Seq: i.Seq - 1, Hash: i.Prev}
+	}
+	switch {
+	case i.Seq != c.Head.Seq+1:
+		return fmt.Errorf("seq is %d, want %d", i.Seq, c.Head.Seq+1)
+	case i.Prev != c.Head.Hash:
+		return errors.New("prev_hash does not match the entry before")
+	case !i.hashed:
+		return errors.New("hash does not match the entry")
+	}
+	if c.Lines > 0 {
+		return nil
+	}
+	var err error
+	c.Opened, err = checkOpening(i.Entry, c.Name, c.id)
+	return err
+}
+
+var errAfterClosed = errors.New("bytes follow the closed entry")
+
+// end says that the segment holds no more lines.
+func (c *segmentCheck) end() {
+	if !c.done() && (c.until != 0 || c.Lines == 0) {
+		c.fault("segment ends before this entry")
+	}
+}
+
+// fault notes what is wrong with the line after the last that counts.
+func (c *segmentCheck) fault(reason string) {
+	seq := c.Head.Seq + 1
+	if c.adopting() {
+		seq = c.Name.FirstSeq
+	}
+	c.Fault = &Fault{Segment: c.Name.String(), Line: c.Lines + 1, Offset: c.Valid, Seq: seq, Reason: reason}
 }
 
 // checkOpening checks that e, a segment's first entry, is an opening entry that
@@ -148,7 +218,7 @@ func checkOpening(e Entry, name SegmentName, id LogID) (Opened, error) {
 	o, err := ParseOpened(e.Body)
 	switch {
 	case err != nil:
-		return Opened{}, fmt.Errorf("opening entry can't be read: %w", err)
+		return Opened{}, errors.New("opening entry can't be read")
 	case o.Type != TypeOpened:
 		return Opened{}, errors.New("segment does not begin with an opening entry")
 	case o.V != SystemVersion || o.Format != FormatVersion:

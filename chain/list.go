@@ -1,0 +1,108 @@
+package chain
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/otelaudit/auditexporter/internal/durable"
+)
+
+// listing is the names in a log's folder.
+type listing struct {
+	segments []SegmentName // by ordinal
+	temps    []string      // segments that were never born
+	others   []string      // neither, nor the mark
+	mark     bool
+}
+
+// listFolder lists a log's folder. It judges nothing: [listing.fault] does.
+func listFolder(fsys durable.FS, folder string) (listing, error) {
+	names, err := fsys.ReadDir(folder)
+	if err != nil {
+		return listing{}, fmt.Errorf("couldn't list log folder: %w", err)
+	}
+	var l listing
+	for _, n := range names {
+		name, ok := ParseSegmentName(n.Name())
+		temp, isTemp := strings.CutSuffix(n.Name(), tempExt)
+		if isTemp {
+			_, isTemp = ParseSegmentName(temp)
+		}
+		switch {
+		case ok:
+			l.segments = append(l.segments, name)
+		case isTemp:
+			l.temps = append(l.temps, n.Name())
+		case n.Name() == markName:
+			l.mark = true
+		default:
+			l.others = append(l.others, n.Name())
+		}
+	}
+	return l, nil
+}
+
+// fault finds what is wrong with the segments' names, from the first on.
+func (l listing) fault() *Fault {
+	for i, s := range l.segments {
+		switch {
+		case s.Ordinal != uint64(i)+1:
+			return &Fault{Segment: s.String(), Reason: fmt.Sprintf("a segment with ordinal %d should stand here", i+1)}
+		case i == 0 && s.FirstSeq != 1:
+			return &Fault{Segment: s.String(), Reason: "the first segment must begin with seq 1"}
+		case i > 0 && s.FirstSeq <= l.segments[i-1].FirstSeq:
+			return &Fault{Segment: s.String(), Reason: "it must begin with a higher seq than the segment before"}
+		}
+	}
+	return nil
+}
+
+// listLogs returns the ids of the logs in a directory, sorted.
+func listLogs(fsys durable.FS, dir string) ([]LogID, error) {
+	names, err := fsys.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("couldn't list directory: %w", err)
+	}
+	var ids []LogID
+	for _, n := range names {
+		if id, ok := ParseLogID(n.Name()); ok && n.IsDir() {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+// readOpening returns the opening entry of a segment after checking it against
+// the segment's name. What is wrong with it is a Fault.
+func readOpening(fsys durable.FS, folder string, id LogID, name SegmentName) (Opened, *Fault, error) {
+	f, err := fsys.Open(filepath.Join(folder, name.String()))
+	if err != nil {
+		return Opened{}, nil, fmt.Errorf("couldn't open segment: %w", err)
+	}
+	defer f.Close()
+	line, _, err := newLineReader(readerOf(f)).next()
+	if err != nil && !isForm(err) {
+		return Opened{}, nil, fmt.Errorf("couldn't read segment %s: %w", name, err)
+	}
+	var o Opened
+	if err == nil {
+		o, err = parseOpening(line, name, id)
+	}
+	if err != nil {
+		return Opened{}, &Fault{Segment: name.String(), Line: 1, Seq: name.FirstSeq, Reason: err.Error()}, nil
+	}
+	return o, nil, nil
+}
+
+// parseOpening checks a segment's first line but for the entry that it follows.
+func parseOpening(line []byte, name SegmentName, id LogID) (Opened, error) {
+	e, err := ParseLine(line)
+	if err != nil {
+		return Opened{}, err
+	}
+	if err := e.Check(Head{Seq: name.FirstSeq - 1, Hash: e.Prev}); err != nil {
+		return Opened{}, err
+	}
+	return checkOpening(e, name, id)
+}

@@ -1,0 +1,87 @@
+package chain
+
+import (
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"github.com/otelaudit/auditexporter/internal/durable"
+)
+
+// VerifyExtent is how much of a log is verified when it is opened.
+type VerifyExtent uint8
+
+// VerifyTail checks names and ordinals, the newest segment whole, the end and
+// the opening entry of the one before, and the mark. VerifyFull checks all.
+const (
+	VerifyTail VerifyExtent = iota
+	VerifyFull
+)
+
+func (v VerifyExtent) String() string {
+	if v == VerifyFull {
+		return "full"
+	}
+	return "tail"
+}
+
+// TamperPolicy is what opening does with a log that was tampered with.
+type TamperPolicy uint8
+
+// TamperRefuse returns a [*TamperError]. TamperNewLog begins a new log beside
+// the old one, whose opening entry names the break.
+const (
+	TamperRefuse TamperPolicy = iota
+	TamperNewLog
+)
+
+// Options configure a [Writer]. Directory must be set, all else may be zero.
+type Options struct {
+	Directory string
+	FS        durable.FS // nil: the operating system's
+
+	DirectoryMode fs.FileMode // of folders made; 0: 0700
+	FileMode      fs.FileMode // of files made; 0: 0600
+	SealedMode    fs.FileMode // of sealed segments, a courtesy; 0: 0400
+
+	MaxSize int64         // bytes, after which a segment is due for rotation; 0: never
+	MaxAge  time.Duration // since its birth, likewise
+
+	VerifyOnStart VerifyExtent
+	OnTampering   TamperPolicy
+
+	// Software, Instance and Config stand in each opening entry.
+	Software, Instance string
+	Config             ConfigNote
+
+	// Notice takes what an operator should know and nothing else tells; nil
+	// drops it. It is called from within the writer's methods.
+	Notice func(Notice)
+}
+
+// Notice is a message to the operator: a fixed text and attributes that never
+// hold content of events.
+type Notice struct {
+	Text  string
+	Attrs map[string]any
+}
+
+func (o Options) withDefaults() Options {
+	o.Directory = filepath.Clean(o.Directory)
+	if o.FS == nil {
+		o.FS = durable.OS()
+	}
+	if o.DirectoryMode == 0 {
+		o.DirectoryMode = 0o700
+	}
+	if o.FileMode == 0 {
+		o.FileMode = 0o600
+	}
+	if o.SealedMode == 0 {
+		o.SealedMode = 0o400
+	}
+	if o.Notice == nil {
+		o.Notice = func(Notice) {}
+	}
+	return o
+}

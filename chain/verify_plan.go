@@ -1,0 +1,166 @@
+package chain
+
+import (
+	"cmp"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/otelaudit/auditexporter/internal/durable"
+)
+
+// folderList is what stands in a log's folder.
+type folderList struct {
+	segments []SegmentName // by ordinal
+	others   []string      // neither segment nor mark, as many as maxOthers
+}
+
+const maxOthers = 100
+
+func listFolder(fsys durable.FS, folder string) (folderList, error) {
+	var l folderList
+	entries, err := fsys.ReadDir(folder)
+	if err != nil {
+		return l, fmt.Errorf("couldn't list log folder: %w", err)
+	}
+	for _, e := range entries {
+		if name, ok := ParseSegmentName(e.Name()); ok {
+			l.segments = append(l.segments, name)
+		} else if e.Name() != markName && len(l.others) < maxOthers {
+			l.others = append(l.others, e.Name())
+		}
+	}
+	slices.SortFunc(l.segments, func(a, b SegmentName) int {
+		return cmp.Or(cmp.Compare(a.Ordinal, b.Ordinal), cmp.Compare(a.FirstSeq, b.FirstSeq))
+	})
+	return l, nil
+}
+
+// segmentRun is a segment on its way through the chain check.
+type segmentRun struct {
+	check segmentCheck
+	size  int64 // bytes in the file
+	limit int64 // bytes to judge
+	gap   bool  // the next segment is missing, so where this one ends is not known
+
+	// markAt is the offset of the mark if it is of this segment, else 0, and
+	// atMark the head there if an entry ends there.
+	markAt int64
+	atMark Head
+}
+
+func (s *segmentRun) name() string { return s.check.Name.String() }
+
+// place is the place after the last entry that counts.
+func (s *segmentRun) place(reason string) Fault {
+	c := s.check
+	c.fault(reason)
+	return *c.Fault
+}
+
+// plan makes the segments to judge out of a folder's list and notes what is
+// wrong with their names.
+func (v *verification) plan(list folderList) error {
+	names, err := v.judged(list.segments)
+	if err != nil {
+		return err
+	}
+	for i, name := range names {
+		size, err := v.size(name)
+		if err != nil {
+			return err
+		}
+		s := &segmentRun{size: size, limit: size}
+		s.check = segmentCheck{Name: name, id: v.id}
+		if v.marked && v.mark.Ordinal == name.Ordinal {
+			s.markAt = v.mark.Offset
+		}
+		if i > 0 {
+			before := names[i-1]
+			p := v.segments[i-1]
+			switch {
+			case name.Ordinal != before.Ordinal+1:
+				p.gap = true
+				v.fault(Fault{Reason: gapReason(before.Ordinal, name)})
+			case name.FirstSeq <= before.FirstSeq:
+				p.gap = true
+				v.fault(Fault{Segment: name.String(), Seq: name.FirstSeq, Reason: "first seq is not above that of the segment before"})
+			default:
+				p.check.until = name.FirstSeq
+			}
+		}
+		v.segments = append(v.segments, s)
+	}
+	if len(names) > 0 && names[0].FirstSeq != 1 && names[0].Ordinal == 1 {
+		v.fault(Fault{Segment: names[0].String(), Seq: 1, Reason: "first segment does not begin with seq 1"})
+	}
+	if len(names) > 0 && names[0].Ordinal != 1 {
+		v.fault(Fault{Reason: gapReason(0, names[0])})
+	}
+	if len(names) == 0 && v.report.Pending == nil {
+		v.fault(Fault{Reason: "folder holds no segment"})
+	}
+	v.limit()
+	return nil
+}
+
+func gapReason(before uint64, name SegmentName) string {
+	switch n := name.Ordinal - before - 1; {
+	case name.Ordinal == before:
+		return fmt.Sprintf("two segments have ordinal %d", before)
+	case n == 1:
+		return fmt.Sprintf("segment with ordinal %d is missing", before+1)
+	default:
+		return fmt.Sprintf("segments with ordinals %d to %d are missing", before+1, name.Ordinal-1)
+	}
+}
+
+// judged returns the segments that the lock lets us judge; the rest is in
+// progress. With no mark to end at, a segment's entries below its successor's
+// first seq are judged all the same: they were synced before that had its name.
+func (v *verification) judged(names []SegmentName) ([]SegmentName, error) {
+	if v.o.Lock != LockHeld {
+		return names, nil
+	}
+	n := max(len(names)-1, 0)
+	if v.marked {
+		n = 0
+		for n < len(names) && names[n].Ordinal <= v.mark.Ordinal {
+			n++
+		}
+	}
+	p := &Pending{Segments: len(names) - n}
+	for _, name := range names[n:] {
+		size, err := v.size(name)
+		if err != nil {
+			return nil, err
+		}
+		p.Bytes += size
+	}
+	v.report.Pending = p
+	return names[:n], nil
+}
+
+// limit ends the last segment to judge at the mark, or before the entries that
+// a successor beyond it took the place of.
+func (v *verification) limit() {
+	if v.o.Lock != LockHeld || len(v.segments) == 0 {
+		return
+	}
+	last := v.segments[len(v.segments)-1]
+	if v.marked && last.markAt > 0 && last.size > last.markAt {
+		v.report.Pending.Bytes += last.size - last.markAt
+		last.limit = last.markAt
+	}
+}
+
+func (v *verification) size(name SegmentName) (int64, error) {
+	info, err := v.fsys.Stat(filepath.Join(v.folder, name.String()))
+	if err != nil {
+		return 0, fmt.Errorf("couldn't stat segment %s: %w", name, err)
+	}
+	if !info.Mode.IsRegular() {
+		return 0, fmt.Errorf("couldn't read segment %s: it is not a regular file", name)
+	}
+	return info.Size, nil
+}

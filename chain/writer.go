@@ -1,0 +1,335 @@
+package chain
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/otelaudit/auditexporter/internal/durable"
+)
+
+// Writer appends to a log. Its caller never has two Writes or two Syncs at
+// once; a Write and a Sync may overlap; Rotate, Renew, Close and Abandon
+// exclude everything else but Info.
+//
+// After an error of Write, Sync or Rotate the segment is given up: Write refuses
+// until Renew has succeeded. After an error of Write, one Sync may still make
+// durable what stands before it.
+type Writer struct {
+	o        Options
+	id       LogID
+	folder   string
+	folderID durable.Info
+	bootID   string
+	lock     *dirLock
+	mark     *markFile // nil if it can't be opened
+	link     linker    // owned by Write
+	failure  *Failure  // what Renew recovers from; owned by Renew
+
+	mu      sync.Mutex // guards all below
+	seg     *segment
+	ordinal uint64  // of seg; used up
+	written point   // the end of the last whole entry
+	synced  point   // everything up to here is durable
+	chunks  []chunk // handed to the system after synced, in order
+	handed  int64   // where the last chunk ends
+	events  bool    // seg holds more than system entries
+	failed  error   // why seg is given up; nil while it is not
+	unsafe  bool    // a Sync of seg failed: none is believed again
+	counts  Counts
+	free    [][]byte
+}
+
+// point is a place in the current segment between two entries.
+type point struct {
+	offset int64
+	head   Head
+}
+
+// chunk is the bytes of one Write and where they end.
+type chunk struct {
+	buf []byte
+	end int64
+}
+
+// Counts only grow.
+type Counts struct {
+	Events, System uint64 // entries written
+	Bytes          uint64
+	MarkFailures   uint64
+}
+
+// Info describes a log as its writer sees it.
+type Info struct {
+	LogID    LogID
+	Folder   string
+	Segment  string // file name
+	Ordinal  uint64
+	Head     Head  // of the last written entry
+	Synced   Head  // of the last synced entry
+	Unsynced int64 // bytes
+	Counts   Counts
+}
+
+// Info may be called at any time.
+func (w *Writer) Info() Info {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return Info{
+		LogID: w.id, Folder: w.folder, Segment: w.seg.name.String(), Ordinal: w.ordinal,
+		Head: w.written.head, Synced: w.synced.head, Unsynced: w.handed - w.synced.offset, Counts: w.counts,
+	}
+}
+
+// Write hands the entries of all batches to the operating system, in order. On
+// nil they survive a crash of the process. An error means that none of them
+// counts and that the segment is given up.
+func (w *Writer) Write(batches []*Batch) error {
+	w.mu.Lock()
+	if w.failed != nil {
+		defer w.mu.Unlock()
+		return fmt.Errorf("segment is given up: %w", w.failed)
+	}
+	seg, from, buf := w.seg, w.written, w.takeBuffer()
+	w.mu.Unlock()
+
+	head, counts := from.head, Counts{}
+	for _, b := range batches {
+		buf, head = b.appendLines(buf, head, &w.link)
+		events := b.events()
+		counts.Events += uint64(events)
+		counts.System += uint64(b.Len() - events)
+	}
+	if len(buf) == 0 {
+		return nil
+	}
+	end := from.offset + int64(len(buf))
+	w.mu.Lock()
+	// Known before the bytes can be there: a Sync that runs meanwhile compares
+	// the file's size with it, and a cut is of all that was handed over.
+	w.chunks, w.handed = append(w.chunks, chunk{buf: buf, end: end}), end
+	w.mu.Unlock()
+	_, err := seg.file.WriteAt(buf, from.offset)
+
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		w.failed = &writeError{fmt.Errorf("couldn't write to segment %s: %w", seg.name, err)}
+		return w.failed
+	}
+	w.written = point{offset: end, head: head}
+	w.events = w.events || counts.Events > 0
+	w.counts.Events += counts.Events
+	w.counts.System += counts.System
+	w.counts.Bytes += uint64(len(buf))
+	return nil
+}
+
+// Sync makes durable what Writes that returned before the call have written.
+// An error is final for the segment.
+func (w *Writer) Sync() error {
+	w.mu.Lock()
+	if w.unsafe {
+		defer w.mu.Unlock()
+		return fmt.Errorf("segment is given up: %w", w.failed)
+	}
+	seg, to := w.seg, w.written
+	w.mu.Unlock()
+
+	err := seg.file.Sync()
+	if err != nil {
+		err = fmt.Errorf("couldn't sync segment %s: %w", seg.name, err)
+	} else {
+		// A Write may be under way; it can only make the file longer.
+		err = w.touched(seg, to.offset, w.handedTo)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		w.unsafe = true
+		if w.failed == nil {
+			w.failed = err
+		}
+		return err
+	}
+	w.advance(to)
+	return nil
+}
+
+// handedTo returns how long the segment's file can be.
+func (w *Writer) handedTo() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.handed
+}
+
+// advance notes that the segment is synced up to p. w.mu is held.
+func (w *Writer) advance(p point) {
+	w.synced = p
+	n := 0
+	for n < len(w.chunks) && w.chunks[n].end <= p.offset {
+		w.giveBuffer(w.chunks[n].buf)
+		n++
+	}
+	w.chunks = append(w.chunks[:0], w.chunks[n:]...)
+	w.writeMark(false)
+}
+
+// writeMark notes the last synced entry. w.mu is held.
+func (w *Writer) writeMark(sync bool) {
+	if w.mark == nil {
+		w.counts.MarkFailures++
+		return
+	}
+	err := w.mark.write(Mark{LogID: w.id, Ordinal: w.ordinal, Offset: w.synced.offset, Head: w.synced.head})
+	if err == nil && sync {
+		err = w.mark.f.Sync()
+	}
+	if err != nil {
+		w.counts.MarkFailures++
+	}
+}
+
+// RotateIn tells in how long the segment is due for rotation, at most 0 if it is
+// due. ok is false if it will not be before more is written: a segment that
+// holds only system entries does not rotate.
+func (w *Writer) RotateIn() (d time.Duration, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.failed != nil || !w.events:
+		return 0, false
+	case w.o.MaxSize > 0 && w.written.offset >= w.o.MaxSize:
+		return 0, true
+	case w.o.MaxAge > 0:
+		return w.o.MaxAge - time.Since(w.seg.born), true
+	}
+	return 0, false
+}
+
+// Rotate syncs and seals the segment and begins the next. On nil everything
+// written is synced.
+func (w *Writer) Rotate() error {
+	if err := w.Sync(); err != nil {
+		return err
+	}
+	seg, size, head, err := w.birth(w.previous(), Opened{Cause: CauseRotation}, nil, nil)
+	if err != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		// The next segment may have its name already, so this one is over.
+		w.failed = err
+		return err
+	}
+	w.adopt(seg, size, head, 1, 0)
+	return nil
+}
+
+// previous describes the current segment as far as it is synced.
+func (w *Writer) previous() *Previous {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return &Previous{Segment: w.seg.name.String(), Length: w.synced.offset, Head: w.synced.head}
+}
+
+// adopt makes a born segment the one to append to and seals the one before.
+func (w *Writer) adopt(seg *segment, size int64, head Head, system, events int) {
+	w.mu.Lock()
+	old := w.seg
+	for _, c := range w.chunks {
+		w.giveBuffer(c.buf)
+	}
+	p := point{offset: size, head: head}
+	w.seg, w.ordinal, w.written, w.synced, w.handed = seg, seg.name.Ordinal, p, p, size
+	w.chunks, w.failed, w.unsafe, w.events = w.chunks[:0], nil, false, events > 0
+	w.counts.System += uint64(system)
+	w.counts.Events += uint64(events)
+	w.counts.Bytes += uint64(size)
+	w.writeMark(true)
+	w.mu.Unlock()
+	if old != nil {
+		w.seal(old)
+	}
+}
+
+// Closing announces that Close or Abandon will follow, so that a later writer of
+// this process waits for the lock. It may be called at any time.
+func (w *Writer) Closing() { w.lock.announceClosing() }
+
+// Close ends the log with a `closed` entry and gives it up. Everything written
+// must be synced. On an error the lock is released all the same, and the next
+// opening recovers.
+func (w *Writer) Close() error {
+	w.lock.announceClosing()
+	var b Batch
+	b.EndSystem(append(b.Buffer(), marshalSystem(Closed{SystemEvent: w.event(TypeClosed)})...))
+	err := w.Write([]*Batch{&b})
+	if err == nil {
+		err = w.Sync()
+	}
+	if err != nil {
+		return errors.Join(err, w.Abandon())
+	}
+	w.mu.Lock()
+	w.writeMark(true)
+	seg := w.seg
+	w.mu.Unlock()
+	if err := seg.file.Chmod(w.o.SealedMode); err != nil {
+		w.o.Notice(Notice{Text: "couldn't make the closed segment read-only", Attrs: map[string]any{"error": err.Error()}})
+	}
+	return w.Abandon()
+}
+
+// Abandon writes nothing more and releases the lock. The next opening recovers.
+func (w *Writer) Abandon() error {
+	w.mu.Lock()
+	seg, mark := w.seg, w.mark
+	if w.failed == nil {
+		w.failed = errClosed
+	}
+	w.mu.Unlock()
+	var errs []error
+	if seg != nil {
+		errs = append(errs, seg.file.Close())
+	}
+	if mark != nil {
+		errs = append(errs, mark.f.Close())
+	}
+	return errors.Join(append(errs, w.lock.release())...)
+}
+
+var errClosed = errors.New("writer is closed")
+
+// writeError tells a failed Write from a failed Sync.
+type writeError struct{ error }
+
+func (e *writeError) Unwrap() error { return e.error }
+
+func (w *Writer) event(typ string) SystemEvent {
+	return SystemEvent{V: SystemVersion, Type: typ, Time: time.Now().UTC()}
+}
+
+// isDiskFull tells whether err is about space or quota, which ends by itself.
+func isDiskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// keptBuffer is the largest write buffer that is kept for the next Write.
+const keptBuffer = 4 << 20
+
+func (w *Writer) takeBuffer() []byte {
+	if n := len(w.free); n > 0 {
+		b := w.free[n-1]
+		w.free = w.free[:n-1]
+		return b[:0]
+	}
+	return nil
+}
+
+func (w *Writer) giveBuffer(b []byte) {
+	if cap(b) <= keptBuffer && len(w.free) < 8 {
+		w.free = append(w.free, b)
+	}
+}
