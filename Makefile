@@ -103,6 +103,7 @@ generated:
 tidy-check:
 	go mod tidy -diff
 	go -C e2e mod tidy -diff
+	go -C internal/tools mod tidy -diff
 
 .PHONY: clean
 clean: ## remove bin and _build (never the log)
