@@ -128,4 +128,3 @@ func BenchmarkAppend(b *testing.B) {
 		})
 	}
 }
-
