@@ -145,6 +145,7 @@ type verification struct {
 	mark     Mark
 	marked   bool
 	segments []*segmentRun // to judge, by ordinal
+	beyond   uint64        // first seq of the segment after them, 0 if there is none
 }
 
 func verifyLog(ctx context.Context, fsys durable.FS, folder string, id LogID, o VerifyOptions) (Report, error) {
@@ -160,7 +161,7 @@ func verifyLog(ctx context.Context, fsys durable.FS, folder string, id LogID, o 
 	if err != nil {
 		return v.report, err
 	}
-	v.report.Others = list.others
+	v.report.Others = append(list.temps, list.others...)
 	if err := v.plan(list); err != nil {
 		return v.report, err
 	}
@@ -172,7 +173,7 @@ func verifyLog(ctx context.Context, fsys durable.FS, folder string, id LogID, o 
 			v.fault(*s.check.Fault)
 		}
 		if i+1 < len(v.segments) && !s.gap {
-			if err := v.checkCuts(ctx, s, v.segments[i+1]); err != nil {
+			if err := v.checkCuts(s, v.segments[i+1]); err != nil {
 				return v.report, err
 			}
 		}

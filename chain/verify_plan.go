@@ -1,40 +1,9 @@
 package chain
 
 import (
-	"cmp"
 	"fmt"
 	"path/filepath"
-	"slices"
-
-	"github.com/otelaudit/auditexporter/internal/durable"
 )
-
-// folderList is what stands in a log's folder.
-type folderList struct {
-	segments []SegmentName // by ordinal
-	others   []string      // neither segment nor mark, as many as maxOthers
-}
-
-const maxOthers = 100
-
-func listFolder(fsys durable.FS, folder string) (folderList, error) {
-	var l folderList
-	entries, err := fsys.ReadDir(folder)
-	if err != nil {
-		return l, fmt.Errorf("couldn't list log folder: %w", err)
-	}
-	for _, e := range entries {
-		if name, ok := ParseSegmentName(e.Name()); ok {
-			l.segments = append(l.segments, name)
-		} else if e.Name() != markName && len(l.others) < maxOthers {
-			l.others = append(l.others, e.Name())
-		}
-	}
-	slices.SortFunc(l.segments, func(a, b SegmentName) int {
-		return cmp.Or(cmp.Compare(a.Ordinal, b.Ordinal), cmp.Compare(a.FirstSeq, b.FirstSeq))
-	})
-	return l, nil
-}
 
 // segmentRun is a segment on its way through the chain check.
 type segmentRun struct {
@@ -60,7 +29,7 @@ func (s *segmentRun) place(reason string) Fault {
 
 // plan makes the segments to judge out of a folder's list and notes what is
 // wrong with their names.
-func (v *verification) plan(list folderList) error {
+func (v *verification) plan(list listing) error {
 	names, err := v.judged(list.segments)
 	if err != nil {
 		return err
@@ -129,6 +98,9 @@ func (v *verification) judged(names []SegmentName) ([]SegmentName, error) {
 			n++
 		}
 	}
+	if n > 0 && n < len(names) && names[n].Ordinal == names[n-1].Ordinal+1 {
+		v.beyond = names[n].FirstSeq
+	}
 	p := &Pending{Segments: len(names) - n}
 	for _, name := range names[n:] {
 		size, err := v.size(name)
@@ -141,14 +113,16 @@ func (v *verification) judged(names []SegmentName) ([]SegmentName, error) {
 	return names[:n], nil
 }
 
-// limit ends the last segment to judge at the mark, or before the entries that
-// a successor beyond it took the place of.
+// limit ends the last segment to judge at the mark or, without one, before the
+// first seq of the segment in progress.
 func (v *verification) limit() {
 	if v.o.Lock != LockHeld || len(v.segments) == 0 {
 		return
 	}
 	last := v.segments[len(v.segments)-1]
-	if v.marked && last.markAt > 0 && last.size > last.markAt {
+	if !v.marked {
+		last.check.until = v.beyond
+	} else if last.markAt > 0 && last.size > last.markAt {
 		v.report.Pending.Bytes += last.size - last.markAt
 		last.limit = last.markAt
 	}
