@@ -28,7 +28,7 @@ func Open(ctx context.Context, o Options) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{o: o, lock: lock, bootID: durable.BootID()}
+	w := &Writer{o: o, lock: lock}
 	if err := w.open(ctx); err != nil {
 		if w.mark != nil {
 			err = errors.Join(err, w.mark.f.Close())

@@ -53,6 +53,9 @@ type Options struct {
 	// Software, Instance and Config stand in each opening entry.
 	Software, Instance string
 	Config             ConfigNote
+	// BootID names the machine's boot; "": the system's. A log whose newest segment
+	// is of the same boot, or of one not known, is written over itself when opened.
+	BootID string
 
 	// Notice takes what an operator should know and nothing else tells; nil
 	// drops it. It is called from within the writer's methods.
@@ -79,6 +82,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.SealedMode == 0 {
 		o.SealedMode = 0o400
+	}
+	if o.BootID == "" {
+		o.BootID = durable.BootID()
 	}
 	if o.Notice == nil {
 		o.Notice = func(Notice) {}

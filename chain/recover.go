@@ -237,7 +237,7 @@ func (n *newest) check(id LogID, name SegmentName, prev Head, mark Mark, marked 
 // same boot only writing them again makes a sync mean anything. The bytes are
 // those just read, torn ones included, so a crash in between changes nothing.
 func (w *Writer) harden(n newest) error {
-	if w.bootID == "" || n.Opened.BootID == w.bootID {
+	if w.o.BootID == "" || n.Opened.BootID == w.o.BootID {
 		if err := rewrite(n.file, n.mark.Offset, n.size); err != nil {
 			return fmt.Errorf("couldn't write segment %s again: %w", n.Name, err)
 		}

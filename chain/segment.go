@@ -38,7 +38,7 @@ func (w *Writer) birth(previous *Previous, o Opened, more []any, keep []*Batch) 
 	}
 	o.SystemEvent = w.event(TypeOpened)
 	o.LogID, o.Ordinal, o.Format = w.id, name.Ordinal, FormatVersion
-	o.Software, o.Instance, o.BootID, o.Config = w.o.Software, w.o.Instance, w.bootID, w.o.Config
+	o.Software, o.Instance, o.BootID, o.Config = w.o.Software, w.o.Instance, w.o.BootID, w.o.Config
 	o.Previous = previous
 
 	var first Batch

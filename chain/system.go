@@ -2,6 +2,8 @@ package chain
 
 import (
 	"encoding/json"
+	"errors"
+	"strings"
 	"time"
 )
 
@@ -105,17 +107,25 @@ type Failure struct {
 }
 
 // ParseSystem reads the members common to all system events from a body.
-func ParseSystem(body []byte) (SystemEvent, error) {
-	var e SystemEvent
-	err := json.Unmarshal(body, &e)
-	return e, err
-}
+func ParseSystem(body []byte) (SystemEvent, error) { return parseSystem[SystemEvent](body) }
 
 // ParseOpened reads an opening entry's body.
-func ParseOpened(body []byte) (Opened, error) {
-	var o Opened
-	err := json.Unmarshal(body, &o)
-	return o, err
+func ParseOpened(body []byte) (Opened, error) { return parseSystem[Opened](body) }
+
+// parseSystem refuses names that only look like those of the format: the decoder
+// would take "Type", or "\u017Fucceeds", for a member it knows.
+func parseSystem[T any](body []byte) (v T, err error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(body, &members); err != nil {
+		return v, err
+	}
+	for name := range members {
+		if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
+			return v, errors.New("a member's name has other characters than a-z, 0-9 and _")
+		}
+	}
+	err = json.Unmarshal(body, &v)
+	return v, err
 }
 
 // marshalSystem encodes a system event of this package; their types can't fail.

@@ -22,7 +22,6 @@ type Writer struct {
 	id       LogID
 	folder   string
 	folderID durable.Info
-	bootID   string
 	lock     *dirLock
 	mark     *markFile // nil if it can't be opened
 	link     linker    // owned by Write
