@@ -1,0 +1,157 @@
+package auditexporter
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/confmap"
+
+	"github.com/otelaudit/auditexporter/exporter"
+)
+
+// Config is the exporter's configuration.
+type Config struct {
+	// Directory holds the log, and those it succeeded. It has one writer. It is mandatory; a relative
+	// path is one from the collector's working directory.
+	Directory string `mapstructure:"directory"`
+
+	// Permissions of what the exporter creates.
+	Permissions permissionsConfig `mapstructure:"permissions"`
+
+	// Flush says what must have happened to a request before it is acknowledged.
+	Flush flushConfig `mapstructure:"flush"`
+
+	// Rotation says when a segment is sealed and the next begun.
+	Rotation rotationConfig `mapstructure:"rotation"`
+
+	// MaxInFlightMiB bounds the memory of entries that are not synced yet; requests beyond it are
+	// refused. A request larger than the bound is let in alone. 1 to 65,536, default 64.
+	MaxInFlightMiB int64 `mapstructure:"max_in_flight_mib"`
+
+	// ShutdownTimeout bounds Shutdown, even if its context has no deadline. 100ms to 10m, default 10s.
+	ShutdownTimeout time.Duration `mapstructure:"shutdown_timeout"`
+
+	// Critical says which events are critical.
+	Critical criticalConfig `mapstructure:"critical"`
+
+	// VerifyOnStart is how much of an existing log is verified before anything is added to it: tail
+	// (default; what a crash can have touched) or full.
+	VerifyOnStart string `mapstructure:"verify_on_start"`
+
+	// OnTampering is what happens at start if the log was tampered with: refuse (default; every
+	// request), exit (the collector does not start) or new_log (one beside it that names the break).
+	OnTampering string `mapstructure:"on_tampering"`
+
+	_ struct{} // prevents unkeyed literal initialization
+}
+
+// permissionsConfig is modes as octal strings, without bits for the world.
+type permissionsConfig struct {
+	// Directory is for folders: default "0700".
+	Directory string `mapstructure:"directory"`
+	// File is for files that are written: default "0600".
+	File string `mapstructure:"file"`
+	// Sealed is for segments that are closed for ever, a courtesy: default "0400".
+	Sealed string `mapstructure:"sealed"`
+}
+
+// flushConfig is the meaning of an acknowledgement.
+type flushConfig struct {
+	// Mode is hybrid (default; critical events are synced, routine ones written), immediate (all are
+	// synced) or batched (all are written).
+	Mode string `mapstructure:"mode"`
+	// BatchSize is how many events may be acknowledged and not yet synced. 1 to 1,000,000, default 100.
+	BatchSize int `mapstructure:"batch_size"`
+	// BatchInterval is how long after its acknowledgement the sync of an event starts at the latest.
+	// 1ms to 1m, default 1s.
+	BatchInterval time.Duration `mapstructure:"batch_interval"`
+	// CriticalImmediate false lets hybrid acknowledge critical events before they are synced.
+	// Default true.
+	CriticalImmediate bool `mapstructure:"critical_immediate"`
+	// SyncTimeout is how long a write or a sync may take before requests are refused until it
+	// returns. 10ms to 10m, default 10s.
+	SyncTimeout time.Duration `mapstructure:"sync_timeout"`
+}
+
+// rotationConfig is the limits of a segment.
+type rotationConfig struct {
+	// MaxSizeMiB is the size after which a segment is sealed. 1 to 102,400, default 100.
+	MaxSizeMiB int64 `mapstructure:"max_size_mib"`
+	// MaxAge is the age after which a segment that holds an event is sealed. 1s to 8760h, default 24h.
+	MaxAge time.Duration `mapstructure:"max_age"`
+}
+
+// criticalConfig is the rules of criticality; one that applies is enough.
+type criticalConfig struct {
+	// Defaults are the built-in rules. Default true.
+	Defaults bool `mapstructure:"defaults"`
+	// Attributes are names whose presence in record, scope or resource makes an event critical.
+	Attributes []string `mapstructure:"attributes"`
+	// Conditions are OTTL conditions on the log record. One that fails to evaluate counts as true.
+	Conditions []string `mapstructure:"conditions"`
+}
+
+var (
+	_ component.Config    = (*Config)(nil)
+	_ confmap.Unmarshaler = (*Config)(nil)
+	_ confmap.Validator   = (*Config)(nil)
+)
+
+func createDefaultConfig() component.Config {
+	return &Config{
+		Permissions: permissionsConfig{Directory: "0700", File: "0600", Sealed: "0400"},
+		Flush: flushConfig{
+			Mode:              "hybrid",
+			BatchSize:         100,
+			BatchInterval:     time.Second,
+			CriticalImmediate: true,
+			SyncTimeout:       10 * time.Second,
+		},
+		Rotation:        rotationConfig{MaxSizeMiB: 100, MaxAge: 24 * time.Hour},
+		MaxInFlightMiB:  64,
+		ShutdownTimeout: 10 * time.Second,
+		Critical:        criticalConfig{Defaults: true},
+		VerifyOnStart:   "tail",
+		OnTampering:     "refuse",
+	}
+}
+
+// options is the configuration as package exporter takes it. c is valid.
+func (c *Config) options() (exporter.Options, error) {
+	note, err := c.note()
+	if err != nil {
+		return exporter.Options{}, err
+	}
+	directory, err1 := parseMode(c.Permissions.Directory, directoryBits)
+	file, err2 := parseMode(c.Permissions.File, fileBits)
+	sealed, err3 := parseMode(c.Permissions.Sealed, sealedBits)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return exporter.Options{}, fmt.Errorf("permissions: %w", err)
+	}
+	return exporter.Options{
+		Directory:     c.Directory,
+		DirectoryMode: directory, FileMode: file, SealedMode: sealed,
+
+		Mode:              c.Flush.Mode,
+		BatchSize:         c.Flush.BatchSize,
+		BatchInterval:     c.Flush.BatchInterval,
+		CriticalImmediate: c.Flush.CriticalImmediate,
+		SyncTimeout:       c.Flush.SyncTimeout,
+		MaxInFlight:       c.MaxInFlightMiB << 20,
+
+		MaxSegmentSize: c.Rotation.MaxSizeMiB << 20,
+		MaxSegmentAge:  c.Rotation.MaxAge,
+
+		CriticalDefaults:   c.Critical.Defaults,
+		CriticalAttributes: c.Critical.Attributes,
+		CriticalConditions: c.Critical.Conditions,
+
+		VerifyOnStart:   c.VerifyOnStart,
+		OnTampering:     c.OnTampering,
+		ShutdownTimeout: c.ShutdownTimeout,
+		ConfigDigest:    note.digest,
+		ConfigSettings:  note.settings,
+	}, nil
+}

@@ -1,0 +1,178 @@
+package auditexporter_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/confmap/confmaptest"
+
+	"github.com/otelaudit/auditexporter"
+)
+
+// load reads one section of a YAML file as the collector would, and validates it.
+func load(t *testing.T, conf *confmap.Conf, key string) (*auditexporter.Config, error) {
+	t.Helper()
+	sub, err := conf.Sub(key)
+	require.NoError(t, err)
+	cfg := auditexporter.NewFactory().CreateDefaultConfig().(*auditexporter.Config)
+	if err := sub.Unmarshal(cfg); err != nil {
+		return nil, err
+	}
+	return cfg, confmap.Validate(cfg)
+}
+
+func yamlFile(t *testing.T, name string) *confmap.Conf {
+	t.Helper()
+	conf, err := confmaptest.LoadConf(filepath.Join("testdata", "config", name))
+	require.NoError(t, err)
+	return conf
+}
+
+func defaults(change func(*auditexporter.Config)) *auditexporter.Config {
+	cfg := auditexporter.NewFactory().CreateDefaultConfig().(*auditexporter.Config)
+	change(cfg)
+	return cfg
+}
+
+func TestValidConfig(t *testing.T) {
+	conf := yamlFile(t, "valid.yaml")
+	const usual = "/var/lib/otelcol/audit"
+	want := map[string]*auditexporter.Config{
+		"audit/defaults":   defaults(func(c *auditexporter.Config) { c.Directory = usual }),
+		"audit/relative":   defaults(func(c *auditexporter.Config) { c.Directory = "./audit-log" }),
+		"audit/off":        defaults(func(c *auditexporter.Config) { c.Directory = usual }),
+		"audit/timeout_0s": defaults(func(c *auditexporter.Config) { c.Directory = usual }),
+		"audit/empty_sections": defaults(func(c *auditexporter.Config) {
+			c.Directory = "/srv/audit"
+			c.Critical.Conditions = []string{}
+		}),
+		"audit/all": defaults(func(c *auditexporter.Config) {
+			c.Directory = "/srv/audit"
+			c.Permissions.Directory, c.Permissions.File, c.Permissions.Sealed = "0750", "0640", "0440"
+			c.Flush.Mode, c.Flush.BatchSize, c.Flush.BatchInterval = "batched", 1_000_000, time.Millisecond
+			c.Flush.CriticalImmediate, c.Flush.SyncTimeout = false, time.Minute
+			c.Rotation.MaxSizeMiB, c.Rotation.MaxAge = 1, time.Hour
+			c.MaxInFlightMiB, c.ShutdownTimeout = 1, 20*time.Second
+			c.Critical.Defaults, c.Critical.Attributes = false, []string{"payment.id"}
+			c.Critical.Conditions = []string{
+				`log.attributes["app.tier"] == "payments"`,
+				`severity_number >= SEVERITY_NUMBER_ERROR and resource.attributes["env"] == "prod"`,
+				`ContainsValue(attributes["event.category"], "authentication")`,
+			}
+			c.VerifyOnStart, c.OnTampering = "full", "new_log"
+		}),
+	}
+	for key := range conf.ToStringMap() {
+		require.Contains(t, want, key)
+	}
+	for key, w := range want {
+		t.Run(key, func(t *testing.T) {
+			got, err := load(t, conf, key)
+			require.NoError(t, err)
+			require.Equal(t, w, got)
+		})
+	}
+}
+
+func TestInvalidConfig(t *testing.T) {
+	conf := yamlFile(t, "invalid.yaml")
+	for key := range conf.ToStringMap() {
+		t.Run(key, func(t *testing.T) {
+			sub, err := conf.Sub(key)
+			require.NoError(t, err)
+			_, err = load(t, sub, "config")
+			want := sub.Get("want").([]any)
+			require.NotEmpty(t, want)
+			for _, w := range want {
+				require.ErrorContains(t, err, w.(string))
+			}
+		})
+	}
+}
+
+// The values design.md gives.
+func TestDefaults(t *testing.T) {
+	c := auditexporter.NewFactory().CreateDefaultConfig().(*auditexporter.Config)
+	require.Equal(t, defaults(func(c *auditexporter.Config) {
+		c.Directory = ""
+		c.Permissions.Directory, c.Permissions.File, c.Permissions.Sealed = "0700", "0600", "0400"
+		c.Flush.Mode, c.Flush.BatchSize, c.Flush.BatchInterval = "hybrid", 100, time.Second
+		c.Flush.CriticalImmediate, c.Flush.SyncTimeout = true, 10*time.Second
+		c.Rotation.MaxSizeMiB, c.Rotation.MaxAge = 100, 24*time.Hour
+		c.MaxInFlightMiB, c.ShutdownTimeout = 64, 10*time.Second
+		c.Critical.Defaults, c.Critical.Attributes, c.Critical.Conditions = true, nil, nil
+		c.VerifyOnStart, c.OnTampering = "tail", "refuse"
+	}), c)
+}
+
+func TestConfigStruct(t *testing.T) {
+	require.NoError(t, componenttest.CheckConfigStruct(auditexporter.NewFactory().CreateDefaultConfig()))
+}
+
+// A field for a queue, retries or a timeout would switch on what acknowledges before the log does.
+func TestDefaultConfigHasNoQueue(t *testing.T) {
+	conf := confmap.New()
+	require.NoError(t, conf.Marshal(auditexporter.NewFactory().CreateDefaultConfig()))
+	for _, key := range []string{"sending_queue", "retry_on_failure", "timeout"} {
+		require.False(t, conf.IsSet(key), key)
+	}
+	typ := reflect.TypeFor[auditexporter.Config]()
+	for i := range typ.NumField() {
+		require.NotContains(t, []string{"sending_queue", "retry_on_failure", "timeout"}, typ.Field(i).Tag.Get("mapstructure"))
+	}
+}
+
+// Values from the environment are numbers or strings as YAML reads them.
+func TestConfigFromEnvironment(t *testing.T) {
+	t.Setenv("AUDIT_FILE_MODE", "0640")
+	t.Setenv("AUDIT_INTERVAL", "5")
+	t.Setenv("AUDIT_ATTRIBUTES", "[a, b]")
+	resolve := func(t *testing.T, yaml string) (*auditexporter.Config, error) {
+		t.Helper()
+		conf := resolved(t, yaml)
+		cfg := auditexporter.NewFactory().CreateDefaultConfig().(*auditexporter.Config)
+		return cfg, errors.Join(conf.Unmarshal(cfg), confmap.Validate(cfg))
+	}
+	cfg, err := resolve(t, `yaml:{directory: /a, permissions: {file: "${env:AUDIT_FILE_MODE}"}, critical: {attributes: "${env:AUDIT_ATTRIBUTES}"}}`)
+	require.NoError(t, err)
+	require.Equal(t, "0640", cfg.Permissions.File)
+	require.Equal(t, []string{"a", "b"}, cfg.Critical.Attributes)
+	_, err = resolve(t, `yaml:{directory: /a, flush: {batch_interval: "${env:AUDIT_INTERVAL}"}}`)
+	require.ErrorContains(t, err, "flush.batch_interval: 5 has no unit: write 1s")
+}
+
+// environment is the env provider of a collector, for scheme env and, as a document, yaml.
+type environment struct{ scheme string }
+
+func (e environment) Scheme() string               { return e.scheme }
+func (environment) Shutdown(context.Context) error { return nil }
+
+func (e environment) Retrieve(_ context.Context, uri string, _ confmap.WatcherFunc) (*confmap.Retrieved, error) {
+	text := uri[len(e.scheme)+1:]
+	if e.scheme == "env" {
+		text = os.Getenv(text)
+	}
+	return confmap.NewRetrievedFromYAML([]byte(text))
+}
+
+func resolved(t *testing.T, uri string) *confmap.Conf {
+	t.Helper()
+	provider := func(scheme string) confmap.ProviderFactory {
+		return confmap.NewProviderFactory(func(confmap.ProviderSettings) confmap.Provider { return environment{scheme} })
+	}
+	r, err := confmap.NewResolver(confmap.ResolverSettings{
+		URIs: []string{uri}, ProviderFactories: []confmap.ProviderFactory{provider("yaml"), provider("env")},
+	})
+	require.NoError(t, err)
+	conf, err := r.Resolve(t.Context())
+	require.NoError(t, err)
+	return conf
+}

@@ -1,0 +1,135 @@
+package exporter
+
+import (
+	"context"
+	"math/bits"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/plog"
+
+	"github.com/otelaudit/auditexporter/chain"
+	"github.com/otelaudit/auditexporter/event"
+)
+
+// encoder encodes requests. Only so many at once do, so that the memory of what no budget counts yet
+// is bounded.
+type encoder struct {
+	event   *event.Encoder
+	slots   chan struct{}
+	sources sync.Pool // of *event.Source
+	batches batchPool
+	maxBody int // bytes
+}
+
+func newEncoder(e *event.Encoder) *encoder {
+	return &encoder{
+		event:   e,
+		slots:   make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
+		sources: sync.Pool{New: func() any { return new(event.Source) }},
+		maxBody: chain.MaxBody,
+	}
+}
+
+// found is what encoding a request learned about it.
+type found struct {
+	critical bool
+	rules    []ruleCount // of critical events, by class
+}
+
+type ruleCount struct {
+	class string
+	n     int64
+}
+
+// encode returns the n records of logs as a batch, which is the caller's to release. The error is a
+// *tooLargeError or ctx's.
+func (e *encoder) encode(ctx context.Context, logs plog.Logs, n int) (*chain.Batch, found, error) {
+	select {
+	case e.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, found{}, ctx.Err()
+	}
+	defer func() { <-e.slots }()
+	src := e.sources.Get().(*event.Source)
+	defer func() {
+		src.Reset()
+		e.sources.Put(src)
+	}()
+	b := e.batches.get(n)
+	f, err := e.appendAll(b, src, logs)
+	if err != nil {
+		e.batches.put(b)
+		return nil, found{}, err
+	}
+	return b, f, nil
+}
+
+func (e *encoder) appendAll(b *chain.Batch, src *event.Source, logs plog.Logs) (found, error) {
+	var f found
+	recorded := time.Now()
+	for _, rl := range logs.ResourceLogs().All() {
+		e.event.Resource(src, rl)
+		for _, sl := range rl.ScopeLogs().All() {
+			e.event.Scope(src, sl)
+			for _, lr := range sl.LogRecords().All() {
+				start := len(b.Buffer())
+				buf, info := e.event.Append(b.Buffer(), src, lr, recorded)
+				if size := len(buf) - start; size > e.maxBody {
+					return f, &tooLargeError{size: size, limit: e.maxBody}
+				}
+				b.EndEvent(buf)
+				if info.Critical {
+					f.add(info.Rule)
+				}
+			}
+		}
+	}
+	return f, nil
+}
+
+// add counts a critical event. Rules are of a bounded set, and their classes, what stands before the
+// colon, of a small one.
+func (f *found) add(rule string) {
+	f.critical = true
+	class, _, _ := strings.Cut(rule, ":")
+	for i := range f.rules {
+		if f.rules[i].class == class {
+			f.rules[i].n++
+			return
+		}
+	}
+	f.rules = append(f.rules, ruleCount{class: class, n: 1})
+}
+
+// batchPool keeps the memory of batches by the number of their entries: a batch counts against the
+// memory budget with all it holds, so a small request must not get a large one's.
+type batchPool [4]sync.Pool
+
+// class is the pool for n entries: up to 8, 64, 512, 4096; len(p) is beyond.
+func (p *batchPool) class(n int) int { return max(0, bits.Len(uint(n-1))-1) / 3 }
+
+func (p *batchPool) get(n int) *chain.Batch {
+	if c := p.class(n); c < len(p) {
+		if b, ok := p[c].Get().(*chain.Batch); ok {
+			return b
+		}
+	}
+	return new(chain.Batch)
+}
+
+// put takes back a batch that nobody reads any more. One whose entries were large is left to the
+// garbage collector.
+func (p *batchPool) put(b *chain.Batch) {
+	c := p.class(b.Len())
+	if c >= len(p) || b.Size() > pooledEntry*8<<(3*c) {
+		return
+	}
+	b.Reset()
+	p[c].Put(b)
+}
+
+// pooledEntry is the bytes of memory an entry that a pooled batch keeps, at most.
+const pooledEntry = 4 << 10

@@ -1,0 +1,157 @@
+package exporter
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/collector/consumer"
+	collector "go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/collector/exporter/exporterhelper"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.uber.org/zap"
+
+	"github.com/otelaudit/auditexporter/chain"
+	"github.com/otelaudit/auditexporter/event"
+	"github.com/otelaudit/auditexporter/flush"
+)
+
+// audit is the exporter.
+type audit struct {
+	o         Options
+	flush     flush.Options[*chain.Batch]
+	chain     chain.Options
+	open      openFunc
+	id        string // of the component
+	logger    *zap.Logger
+	encoder   *encoder
+	telemetry *telemetry
+	health    health
+
+	gate atomic.Pointer[gate]
+
+	mu       sync.Mutex // guards all below
+	started  bool
+	returned bool  // Start has returned: what fails it must be reported
+	failure  error // of opening, for Start to return
+	stopped  bool  // Shutdown was called
+	expired  bool  // Shutdown has returned before the log was open: nothing is written any more
+	cancel   context.CancelFunc
+	opening  chan struct{} // closed when nobody tries to open the log any more
+	owner    *owner
+}
+
+// gate is what a request meets: an open log, or why there is none.
+type gate struct {
+	committer *flush.Committer[*chain.Batch]
+	log       *measured
+	refusal   *refusal // nil if the log is open
+}
+
+// openFunc opens the log.
+type openFunc func(context.Context, chain.Options) (auditLog, error)
+
+// auditLog is the log as flush, telemetry and lifecycle need it: a [chain.Writer].
+type auditLog interface {
+	flush.Log[*chain.Batch]
+	Info() chain.Info
+	Closing()
+}
+
+// New returns the exporter. It touches no disk before Start.
+func New(ctx context.Context, set collector.Settings, o Options) (collector.Logs, error) {
+	return newLogs(ctx, set, o, func(ctx context.Context, c chain.Options) (auditLog, error) {
+		w, err := chain.Open(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		return w, nil
+	})
+}
+
+func newLogs(ctx context.Context, set collector.Settings, o Options, open openFunc) (collector.Logs, error) {
+	a, err := newAudit(set, o, open)
+	if err != nil {
+		return nil, err
+	}
+	// No queue and no retry: both would answer before the log does. No timeout: a request that was
+	// given up on may have been written.
+	set.Logger = atMost(set.Logger, refusalLogs, refusalTick)
+	return exporterhelper.NewLogs(ctx, set, &a.o, a.consume,
+		exporterhelper.WithCapabilities(consumer.Capabilities{MutatesData: false}),
+		exporterhelper.WithTimeout(exporterhelper.TimeoutConfig{Timeout: 0}),
+		exporterhelper.WithStart(a.start),
+		exporterhelper.WithShutdown(a.shutdown))
+}
+
+func newAudit(set collector.Settings, o Options, open openFunc) (*audit, error) {
+	mode, err := o.mode()
+	if err != nil {
+		return nil, err
+	}
+	co, err := o.chain(&set)
+	if err != nil {
+		return nil, err
+	}
+	t, err := newTelemetry(set)
+	if err != nil {
+		return nil, fmt.Errorf("couldn't create telemetry: %w", err)
+	}
+	critical := event.Critical{Defaults: o.CriticalDefaults, Attributes: o.CriticalAttributes}
+	if critical.Conditions, err = predicate(o.CriticalConditions, t, set.Logger); err != nil {
+		return nil, err
+	}
+	e, err := event.NewEncoder(event.Options{Critical: critical})
+	if err != nil {
+		return nil, fmt.Errorf("couldn't create encoder: %w", err)
+	}
+	a := &audit{
+		o: o, chain: co, open: open, id: set.ID.String(), logger: set.Logger,
+		encoder: newEncoder(e), telemetry: t,
+		health: health{logger: atMost(set.Logger, stateLogs, stateTick)},
+	}
+	a.chain.Notice = a.health.notice
+	a.flush = flush.Options[*chain.Batch]{
+		Mode: mode, BatchSize: o.BatchSize, BatchInterval: o.BatchInterval,
+		CriticalImmediate: o.CriticalImmediate, SyncTimeout: o.SyncTimeout, MaxInFlight: o.MaxInFlight,
+		Release: a.encoder.batches.put, OnState: a.health.state,
+	}
+	a.gate.Store(&gate{refusal: errNotStarted})
+	return a, nil
+}
+
+// consume acknowledges a request when the flush mode lets it. Nothing of logs is kept or changed.
+func (a *audit) consume(ctx context.Context, logs plog.Logs) error {
+	start := time.Now()
+	n := logs.LogRecordCount()
+	if n == 0 {
+		return nil
+	}
+	f, err := a.take(ctx, logs, n)
+	if err != nil {
+		label, answer := refuse(err)
+		a.telemetry.refused(ctx, label)
+		return answer
+	}
+	a.telemetry.acknowledged(ctx, time.Since(start), f)
+	return nil
+}
+
+// take encodes a request and hands it to the log.
+func (a *audit) take(ctx context.Context, logs plog.Logs, n int) (found, error) {
+	g := a.gate.Load()
+	if g.refusal != nil {
+		return found{}, g.refusal
+	}
+	// What would be refused now is not worth its encoding.
+	if err := g.committer.Ready(); err != nil {
+		return found{}, err
+	}
+	b, f, err := a.encoder.encode(ctx, logs, n)
+	if err != nil {
+		return found{}, err
+	}
+	return f, g.committer.Submit(ctx, b, f.critical)
+}

@@ -1,0 +1,108 @@
+package exporter
+
+import (
+	"fmt"
+	"io/fs"
+	"runtime/debug"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	collector "go.opentelemetry.io/collector/exporter"
+
+	"github.com/otelaudit/auditexporter/chain"
+	"github.com/otelaudit/auditexporter/flush"
+)
+
+// Options are the exporter's effective configuration. All must be set, the lists and the note
+// excepted.
+type Options struct {
+	Directory                           string // relative to the working directory, or absolute
+	DirectoryMode, FileMode, SealedMode fs.FileMode
+
+	Mode              string        // hybrid, immediate, batched
+	BatchSize         int           // events exposed at most
+	BatchInterval     time.Duration // until the sync of an exposed event starts, at most
+	CriticalImmediate bool
+	SyncTimeout       time.Duration
+	MaxInFlight       int64 // bytes
+
+	MaxSegmentSize int64 // bytes
+	MaxSegmentAge  time.Duration
+
+	CriticalDefaults   bool
+	CriticalAttributes []string
+	CriticalConditions []string // OTTL
+
+	VerifyOnStart   string // tail, full
+	OnTampering     string // refuse, exit, new_log
+	ShutdownTimeout time.Duration
+
+	// ConfigDigest and ConfigSettings stand in the log's opening entries: 64 hex digits, and values
+	// by YAML key, without secrets.
+	ConfigDigest   string
+	ConfigSettings map[string]string
+}
+
+func (o *Options) mode() (flush.Mode, error) {
+	for _, m := range []flush.Mode{flush.Hybrid, flush.Immediate, flush.Batched} {
+		if m.String() == o.Mode {
+			return m, nil
+		}
+	}
+	return 0, fmt.Errorf("flush.mode: %q is unknown", o.Mode)
+}
+
+// chain returns the options of the log, without its directory and Notice.
+func (o *Options) chain(set *collector.Settings) (chain.Options, error) {
+	c := chain.Options{
+		DirectoryMode: o.DirectoryMode, FileMode: o.FileMode, SealedMode: o.SealedMode,
+		MaxSize: o.MaxSegmentSize, MaxAge: o.MaxSegmentAge,
+		Software: software(set.BuildInfo), Instance: instance(set),
+		Config: chain.ConfigNote{Digest: o.ConfigDigest, Settings: o.ConfigSettings},
+	}
+	switch o.VerifyOnStart {
+	case "tail":
+		c.VerifyOnStart = chain.VerifyTail
+	case "full":
+		c.VerifyOnStart = chain.VerifyFull
+	default:
+		return c, fmt.Errorf("verify_on_start: %q is unknown", o.VerifyOnStart)
+	}
+	switch o.OnTampering {
+	case "refuse", "exit":
+		c.OnTampering = chain.TamperRefuse
+	case "new_log":
+		c.OnTampering = chain.TamperNewLog
+	default:
+		return c, fmt.Errorf("on_tampering: %q is unknown", o.OnTampering)
+	}
+	return c, nil
+}
+
+// module is the path of this module, as a collector's build information has it.
+const module = "github.com/otelaudit/auditexporter"
+
+// software names this module's version and the collector's.
+func software(info component.BuildInfo) string {
+	version := "(devel)"
+	if bi, ok := debug.ReadBuildInfo(); ok {
+		if bi.Main.Path == module && bi.Main.Version != "" {
+			version = bi.Main.Version
+		}
+		for _, d := range bi.Deps {
+			if d.Path == module {
+				version = d.Version
+			}
+		}
+	}
+	return fmt.Sprintf("auditexporter %s, %s %s", version, info.Command, info.Version)
+}
+
+// instance names the collector's process, if its telemetry does, and the exporter.
+func instance(set *collector.Settings) string {
+	name := set.ID.String()
+	if id, ok := set.Resource.Attributes().Get("service.instance.id"); ok {
+		return id.AsString() + " " + name
+	}
+	return name
+}

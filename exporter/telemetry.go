@@ -1,0 +1,112 @@
+package exporter
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	collector "go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/otelaudit/auditexporter/internal/metadata"
+)
+
+// telemetry is the exporter's metrics, all with the exporter's id. What a request adds costs no
+// allocation, but for a critical one.
+type telemetry struct {
+	*metadata.TelemetryBuilder
+	id                attribute.KeyValue
+	all               metric.MeasurementOption // the id alone
+	critical, routine []metric.RecordOption
+	sync              []metric.RecordOption
+	rules             sync.Map // class of rule -> []metric.AddOption
+}
+
+func newTelemetry(set collector.Settings) (*telemetry, error) {
+	b, err := metadata.NewTelemetryBuilder(set.TelemetrySettings)
+	if err != nil {
+		return nil, err
+	}
+	t := &telemetry{TelemetryBuilder: b, id: attribute.String("exporter", set.ID.String())}
+	t.all = t.with()
+	t.sync = []metric.RecordOption{t.all}
+	t.critical = []metric.RecordOption{t.with(attribute.String("class", "critical"))}
+	t.routine = []metric.RecordOption{t.with(attribute.String("class", "routine"))}
+	return t, nil
+}
+
+func (t *telemetry) with(kv ...attribute.KeyValue) metric.MeasurementOption {
+	return metric.WithAttributeSet(attribute.NewSet(append(kv, t.id)...))
+}
+
+func (t *telemetry) acknowledged(ctx context.Context, d time.Duration, f found) {
+	class := t.routine
+	if f.critical {
+		class = t.critical
+	}
+	t.ExporterAuditAcknowledgementDuration.Record(ctx, d.Seconds(), class...)
+	for _, r := range f.rules {
+		o, ok := t.rules.Load(r.class)
+		if !ok {
+			o, _ = t.rules.LoadOrStore(r.class, []metric.AddOption{t.with(attribute.String("rule", r.class))})
+		}
+		t.ExporterAuditCriticalEvents.Add(ctx, r.n, o.([]metric.AddOption)...)
+	}
+}
+
+func (t *telemetry) refused(ctx context.Context, cause string) {
+	t.ExporterAuditRefusedRequests.Add(ctx, 1, t.with(attribute.String("cause", cause)))
+}
+
+func (t *telemetry) conditionFailed(key string) {
+	t.ExporterAuditConditionErrors.Add(context.Background(), 1, t.with(attribute.String("condition", key)))
+}
+
+func (t *telemetry) synced(d time.Duration, err error) {
+	t.ExporterAuditSyncDuration.Record(context.Background(), d.Seconds(), t.sync...)
+	if err == nil {
+		t.ExporterAuditSyncs.Add(context.Background(), 1, t.all)
+	}
+}
+
+// observe registers what is read when metrics are collected. It ends with Shutdown. Nothing it calls
+// waits for the storage, so a hung disk leaves the metrics readable.
+func (t *telemetry) observe(current func() *gate) error {
+	event := t.with(attribute.String("kind", "event"))
+	system := t.with(attribute.String("kind", "system"))
+	observe := func(f func(g *gate, o metric.Int64Observer)) metric.Int64Callback {
+		return func(_ context.Context, o metric.Int64Observer) error {
+			if g := current(); g.log != nil {
+				f(g, o)
+			}
+			return nil
+		}
+	}
+	return errors.Join(
+		t.RegisterExporterAuditEntriesWrittenCallback(observe(func(g *gate, o metric.Int64Observer) {
+			c := g.log.last().Counts
+			o.Observe(int64(c.Events), event)
+			o.Observe(int64(c.System), system)
+		})),
+		t.RegisterExporterAuditBytesWrittenCallback(observe(func(g *gate, o metric.Int64Observer) {
+			o.Observe(int64(g.log.last().Counts.Bytes), t.all)
+		})),
+		t.RegisterExporterAuditHeadSequenceCallback(observe(func(g *gate, o metric.Int64Observer) {
+			o.Observe(int64(g.log.last().Head.Seq), t.all)
+		})),
+		t.RegisterExporterAuditSegmentOrdinalCallback(observe(func(g *gate, o metric.Int64Observer) {
+			o.Observe(int64(g.log.last().Ordinal), t.all)
+		})),
+		t.RegisterExporterAuditExposedEventsCallback(observe(func(g *gate, o metric.Int64Observer) {
+			o.Observe(int64(g.committer.Stats().Exposed), t.all)
+		})),
+		t.RegisterExporterAuditOldestExposedAgeCallback(func(_ context.Context, o metric.Float64Observer) error {
+			if g := current(); g.log != nil {
+				o.Observe(g.committer.Stats().OldestExposed.Seconds(), t.all)
+			}
+			return nil
+		}),
+	)
+}
