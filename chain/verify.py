@@ -2,7 +2,8 @@
 
 It is the chain check of FORMAT.md, steps 1 to 4, and no more: cuts and mark are not looked at.
 Run it on a log that nobody writes, or on a copy; leave the folder its name, which is the log id.
-Exit status: 0 the chain holds, 1 it is broken, 2 usage, 4 the log could not be read.
+Exit status: 0 the chain holds, 1 it is broken, 2 usage, 4 not read: the disk, or
+another format.
 """
 import hashlib, json, os, re, sys
 
@@ -37,6 +38,8 @@ def check(folder):
     for i, name in enumerate(segments):                                                         # step 1
         line, seq = 1, firsts[i]
         require(int(name[:10]) == i + 1, f"not segment {i + 1}, which should stand here")
+        path = os.path.join(folder, name)
+        require(os.path.isfile(path) and not os.path.islink(path), "not a file")
         require(firsts[i] == 1 if i == 0 else firsts[i - 1] < firsts[i] <= MAX_SEQ, "first seq out of order")
     last, head = 0, sha256(b"auditlog/log/v1\n" + bytes.fromhex(log_id))
     for i, name in enumerate(segments):
@@ -58,11 +61,17 @@ def check(folder):
                     members = parse(body)
                 except (ValueError, RecursionError) as error:
                     require(False, f"the body is not one JSON object: {error}")
+                system = members if kind == b"system" else {}
+                require(all(re.fullmatch("[a-z0-9_]+", m) for m in system), "a member's name is not of a-z, 0-9 and _")
                 if line == 1:                                                                   # step 3
-                    require(kind == b"system" and members.get("type") == "opened" and members.get("log_id") == log_id
-                            and members.get("ordinal") == (str(i + 1),), "not the opening entry of this segment")
+                    require(system.get("type") == "opened" and system.get("log_id") == log_id
+                            and system.get("ordinal") == (str(i + 1),) and isinstance(system.get("format"), tuple),
+                            "not the opening entry of this segment")
+                    if system["format"] != ("1",):
+                        raise OSError(f"{name} is of format {system['format'][0]}, not judged here")
                 require(not closed, "an entry follows a closed entry")                          # step 4
-                closed = kind == b"system" and members.get("type") == "closed"
+                require(line == 1 or system.get("type") != "opened", "an opening entry is not the first of its segment")
+                closed = system.get("type") == "closed"
                 last, offset = seq, offset + len(text)
     return last, head.hex()
 

@@ -12,6 +12,7 @@ import (
 
 var (
 	segmentName = regexp.MustCompile(`^([0-9]{10})-([0-9]{20})\.jsonl$`)
+	integerForm = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
 	logIDForm   = regexp.MustCompile(`^[0-9a-f]{32}$`)
 )
 
@@ -69,7 +70,11 @@ func readLog(files fs.FS, logID string) (*log, *Error, error) {
 		if i+1 < len(all) {
 			last = all[i+1].first - 1
 		}
-		if seq, head, fault = s.read(l.id, seq, head, last); fault != nil {
+		seq, head, fault = s.read(l.id, seq, head, last)
+		if format := s.format(); format != "" && format != "1" {
+			return l, nil, fmt.Errorf("couldn't judge segment %s: it is of format %s", s.name, format)
+		}
+		if fault != nil {
 			return l, fault, nil
 		}
 	}
@@ -83,9 +88,11 @@ func listSegments(files fs.FS, logID string) ([]*segment, *Error, error) {
 		return nil, nil, fmt.Errorf("couldn't list log: %w", err)
 	}
 	var names []string
+	regular := map[string]bool{}
 	for _, f := range found {
 		if segmentName.MatchString(f.Name()) {
 			names = append(names, f.Name())
+			regular[f.Name()] = f.Type().IsRegular()
 		}
 	}
 	sort.Strings(names)
@@ -102,6 +109,9 @@ func listSegments(files fs.FS, logID string) ([]*segment, *Error, error) {
 		}
 		if s.ordinal, err = strconv.ParseUint(part[1], 10, 64); err != nil || s.ordinal != uint64(i)+1 {
 			return nil, s.fault(1, 0, s.first, "segment %d should stand here", i+1), nil
+		}
+		if !regular[name] {
+			return nil, s.fault(1, 0, s.first, "not a file"), nil
 		}
 		if i == 0 && s.first != 1 {
 			return nil, s.fault(1, 0, s.first, "the first segment does not start with entry 1"), nil
@@ -137,17 +147,8 @@ func (s *segment) read(logID string, seq uint64, head hash, last uint64) (uint64
 		}
 		e.offset, e.end = s.end(), s.end()+int64(len(line))
 		next := link(e.kind, head, want, e.body)
-		switch {
-		case e.seq != want:
-			return seq, head, s.faultAfter(want, "seq is %d", e.seq)
-		case e.prevHash != head.String():
-			return seq, head, s.faultAfter(want, "prev_hash is not the hash of the entry before")
-		case e.hash != next.String():
-			return seq, head, s.faultAfter(want, "hash does not match")
-		case len(s.entries) == 0 && !s.isOpening(e, logID):
-			return seq, head, s.faultAfter(want, "not the opening entry of this segment")
-		case s.isClosed():
-			return seq, head, s.faultAfter(want, "an entry follows a closed entry")
+		if reason := s.reject(e, logID, want, head, next); reason != "" {
+			return seq, head, s.faultAfter(want, "%s", reason)
 		}
 		s.entries = append(s.entries, e)
 		seq, head = want, next
@@ -155,11 +156,42 @@ func (s *segment) read(logID string, seq uint64, head hash, last uint64) (uint64
 	return seq, head, nil
 }
 
+// reject is why an entry can't be the next one; empty: it can.
+func (s *segment) reject(e entry, logID string, seq uint64, previous, own hash) string {
+	first := len(s.entries) == 0
+	switch {
+	case e.seq != seq:
+		return fmt.Sprintf("seq is %d", e.seq)
+	case e.prevHash != previous.String():
+		return "prev_hash is not the hash of the entry before"
+	case e.hash != own.String():
+		return "hash does not match"
+	case e.kind == "system" && !parseMembers(e.body).plain():
+		return "a member's name is not of a-z, 0-9 and _"
+	case first && !s.isOpening(e, logID):
+		return "not the opening entry of this segment"
+	case s.isClosed():
+		return "an entry follows a closed entry"
+	case !first && e.isSystem("opened"):
+		return "an opening entry is not the first of its segment"
+	}
+	return ""
+}
+
 // isOpening tells whether an entry is the opening entry that the segment's path asks for.
 func (s *segment) isOpening(e entry, logID string) bool {
 	opening := parseMembers(e.body)
 	return e.isSystem("opened") && e.seq == s.first &&
-		opening.is("log_id", logID) && opening.isNumber("ordinal", s.ordinal)
+		opening.is("log_id", logID) && opening.isNumber("ordinal", s.ordinal) &&
+		integerForm.Match(opening["format"])
+}
+
+// format is the number that the opening entry states; empty: there is no opening entry.
+func (s *segment) format() string {
+	if len(s.entries) == 0 {
+		return ""
+	}
+	return string(parseMembers(s.entries[0].body)["format"])
 }
 
 // isClosed tells whether the last entry that counts is a closed entry.

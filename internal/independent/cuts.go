@@ -40,7 +40,7 @@ func checkSuccession(s, successor *segment) *Error {
 	case cut == nil:
 		return nil
 	}
-	return checkCut(s, successor, opening, rest, cut)
+	return checkCut(s, successor, opening, cut, rest)
 }
 
 // declaredCut is the one cut of s that its successor declares; nil: none.
@@ -55,22 +55,18 @@ func declaredCut(s, successor *segment, opening members) (members, *Error) {
 	if len(list) > 0 && !opening.is("cause", "start") && !opening.is("cause", "failover") {
 		return nil, successor.fault(1, 0, successor.first, "cuts are declared at neither a start nor a failover")
 	}
-	var found members
-	for _, item := range list {
-		cut := parseMembers(item)
-		if !cut.is("segment", s.name) {
-			continue
-		}
-		if found != nil || !cut.isNumber("offset", uint64(s.end())) {
-			return nil, successor.fault(1, 0, successor.first, "a cut is declared where none is")
-		}
-		found = cut
+	if len(list) == 0 {
+		return nil, nil
 	}
-	return found, nil
+	cut := parseMembers(list[0])
+	if len(list) > 1 || !cut.is("segment", s.name) || !cut.isNumber("offset", uint64(s.end())) {
+		return nil, successor.fault(1, 0, successor.first, "a cut is declared where none is")
+	}
+	return cut, nil
 }
 
 // checkCut compares the bytes after the last entry that counts with their declaration.
-func checkCut(s, successor *segment, opening members, rest []byte, cut members) *Error {
+func checkCut(s, successor *segment, opening, cut members, rest []byte) *Error {
 	if opening.is("cause", "start") {
 		sum := sha256.Sum256(rest)
 		if !cut.isNumber("length", uint64(len(rest))) || !cut.is("sha256", hex.EncodeToString(sum[:])) {
@@ -78,11 +74,7 @@ func checkCut(s, successor *segment, opening members, rest []byte, cut members) 
 		}
 		return nil
 	}
-	// A failover declares what was handed to the operating system: the file may hold fewer or
-	// other bytes, but nothing can have come after them.
-	var length uint64
-	if json.Unmarshal(cut["length"], &length) != nil || uint64(len(rest)) > length {
-		return s.faultAfter(successor.first, "bytes follow the declared cut")
-	}
+	// A failover declares what was handed to the operating system, perhaps nothing. The file may
+	// hold fewer, more or other bytes.
 	return nil
 }

@@ -25,6 +25,8 @@ var tags = map[string]string{
 var lineForm = regexp.MustCompile(
 	`(?s)^\{"seq":([1-9][0-9]{0,19}),"prev_hash":"([0-9a-f]{64})","hash":"([0-9a-f]{64})","(event|system)":(\{.*\})\}\n$`)
 
+var plainName = regexp.MustCompile(`^[a-z0-9_]+$`)
+
 type hash [sha256.Size]byte
 
 func (h hash) String() string { return hex.EncodeToString(h[:]) }
@@ -91,6 +93,16 @@ func parseMembers(object []byte) members {
 		return nil
 	}
 	return m
+}
+
+// plain tells whether all names are such that no reader can take one for another.
+func (m members) plain() bool {
+	for name := range m {
+		if !plainName.MatchString(name) {
+			return false
+		}
+	}
+	return true
 }
 
 // is tells whether a member is the given string.

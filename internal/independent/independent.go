@@ -20,7 +20,7 @@ type Error struct {
 	Offset  int64  // in bytes, of the line's first byte
 	Seq     uint64 // of the entry that should stand there
 	Reason  string
-	Crash   bool // set by Check only: a crash can leave this fault, so it is not tampering
+	Crash   bool // set by Check only: what a crash can leave and no opening has declared yet
 }
 
 func (e *Error) Error() string {
@@ -29,7 +29,7 @@ func (e *Error) Error() string {
 
 // CheckChain does the chain check of FORMAT.md on a log folder, as if no writer held the lock. It
 // cannot notice that entries are missing at the end. A fault is an *Error; any other error says
-// that the log could not be read.
+// that the log could not be read, or is of another format.
 func CheckChain(folder string) error {
 	_, fault, err := readLog(open(folder))
 	return firstOf(err, fault)

@@ -14,8 +14,8 @@ const (
 	slotObject = 503 // bytes that the checksum covers
 )
 
-var slotForm = regexp.MustCompile(
-	`^\{"log_id":"([0-9a-f]{32})","ordinal":([1-9][0-9]*),"offset":([1-9][0-9]*),"seq":([1-9][0-9]*),"hash":"([0-9a-f]{64})"\} *$`)
+var slotForm = regexp.MustCompile(`^\{"log_id":"([0-9a-f]{32})","ordinal":([1-9][0-9]*),` +
+	`"offset":([1-9][0-9]*),"seq":([1-9][0-9]*),"hash":"([0-9a-f]{64})"\} *$`)
 
 // mark is the writer's note of an entry that is synced.
 type mark struct {
@@ -85,14 +85,14 @@ func checkMark(l *log, m *mark) *Error {
 
 // canBeCrash tells whether a crash can have left the fault that the chain check found: it stands
 // in the newest segment, after the opening entry, not after a closed entry, and not below the mark.
+// Without a mark nobody can tell.
 func canBeCrash(l *log, fault *Error, m *mark) bool {
-	if len(l.segments) == 0 {
+	if len(l.segments) == 0 || m == nil {
 		return false
 	}
 	newest := l.segments[len(l.segments)-1]
 	if newest.name != fault.Segment || len(newest.entries) == 0 || newest.isClosed() {
 		return false
 	}
-	return m == nil || m.ordinal < newest.ordinal ||
-		m.ordinal == newest.ordinal && m.offset <= uint64(fault.Offset)
+	return m.ordinal < newest.ordinal || m.ordinal == newest.ordinal && m.offset <= uint64(fault.Offset)
 }

@@ -53,7 +53,8 @@ func (l *testLog) add(kind, body string) {
 	own := link(kind, previous, seq, []byte(body))
 	l.heads = append(l.heads, own)
 	s := l.newest()
-	s.lines = append(s.lines, fmt.Sprintf(`{"seq":%d,"prev_hash":"%s","hash":"%s","%s":%s}`+"\n", seq, previous, own, kind, body))
+	s.lines = append(s.lines,
+		fmt.Sprintf(`{"seq":%d,"prev_hash":"%s","hash":"%s","%s":%s}`+"\n", seq, previous, own, kind, body))
 }
 
 func (l *testLog) event(n int) { l.add("event", fmt.Sprintf(`{"v":1,"n":%d,"s":"a\"}ü"}`, n)) }
@@ -132,6 +133,9 @@ func slot(id string, ordinal, offset int, seq uint64, head string) string {
 	object += strings.Repeat(" ", slotObject-len(object))
 	return object + fmt.Sprintf("%08x\n", crc32.Checksum([]byte(object), crc32.MakeTable(crc32.Castagnoli)))
 }
+
+// failoverCut is the index of the segment of goodLog that was given up.
+const failoverCut = 2
 
 // goodLog is a log of five segments: closed; torn by a crash; given up and cut; rotated; closed.
 func goodLog(t *testing.T) *testLog {
