@@ -2,7 +2,6 @@ package chain
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -106,6 +105,8 @@ type segmentCheck struct {
 	// or if it ends because the next segment takes over.
 	Fault *Fault
 
+	unread *FormatError // why the segment can't be judged, nil if it can
+
 	id    LogID
 	until uint64 // first seq of the next segment, 0 if there is none
 	// adopt: the head before is not known, as what stands before is faulty. The
@@ -135,13 +136,16 @@ func checkSegment(r io.Reader, name SegmentName, id LogID, prev Head, until uint
 			visit(i.Entry, off)
 		}
 	}
+	if c.unread != nil {
+		return c, c.unread
+	}
 	c.end()
 	return c, nil
 }
 
 // done tells whether nothing more of the segment is to be added.
 func (c *segmentCheck) done() bool {
-	return c.Fault != nil || c.until != 0 && c.Head.Seq+1 >= c.until && !c.adopting()
+	return c.Fault != nil || c.unread != nil || c.until != 0 && c.Head.Seq+1 >= c.until && !c.adopting()
 }
 
 func (c *segmentCheck) adopting() bool { return c.adopt && c.Lines == 0 }
@@ -149,13 +153,14 @@ func (c *segmentCheck) adopting() bool { return c.adopt && c.Lines == 0 }
 // add takes the next line, which ends before offset end, and tells whether it
 // is an entry that counts.
 func (c *segmentCheck) add(i inspected, end int64) bool {
-	if err := c.check(i); err != nil {
+	if err := c.check(i); errors.As(err, &c.unread) {
+		return false
+	} else if err != nil {
 		c.fault(err.Error())
 		return false
 	}
 	if i.Kind == System {
 		c.System++
-		c.Closed = isClosed(i.Body)
 	} else {
 		c.Events++
 	}
@@ -183,12 +188,28 @@ func (c *segmentCheck) check(i inspected) error {
 	case !i.hashed:
 		return errors.New("hash does not match the entry")
 	}
-	if c.Lines > 0 {
+	if i.Kind == Event && c.Lines > 0 {
 		return nil
 	}
-	var err error
-	c.Opened, err = checkOpening(i.Entry, c.Name, c.id)
-	return err
+	return c.checkSystem(i.Entry)
+}
+
+// checkSystem looks into the system entries, and so finds the opening and the
+// closed one.
+func (c *segmentCheck) checkSystem(e Entry) (err error) {
+	if c.Lines == 0 {
+		c.Opened, err = checkOpening(e, c.Name, c.id)
+		return err
+	}
+	s, err := ParseSystem(e.Body)
+	switch {
+	case err != nil:
+		return errors.New("system entry can't be read")
+	case s.Type == TypeOpened:
+		return errors.New("an opening entry stands here that is not its segment's first")
+	}
+	c.Closed = s.Type == TypeClosed
+	return nil
 }
 
 var errAfterClosed = errors.New("bytes follow the closed entry")
@@ -222,7 +243,7 @@ func checkOpening(e Entry, name SegmentName, id LogID) (Opened, error) {
 	case o.Type != TypeOpened:
 		return Opened{}, errors.New("segment does not begin with an opening entry")
 	case o.V != SystemVersion || o.Format != FormatVersion:
-		return Opened{}, fmt.Errorf("segment is of format %d, this program reads format %d", o.Format, FormatVersion)
+		return Opened{}, &FormatError{Segment: name.String(), Format: o.Format}
 	case e.Seq != name.FirstSeq:
 		return Opened{}, fmt.Errorf("opening entry has seq %d, the segment's name %d", e.Seq, name.FirstSeq)
 	case o.LogID != id:
@@ -235,12 +256,4 @@ func checkOpening(e Entry, name SegmentName, id LogID) (Opened, error) {
 		return Opened{}, errors.New("opening entry does not follow the head it names")
 	}
 	return o, nil
-}
-
-func isClosed(body []byte) bool {
-	if !bytes.Contains(body, []byte(`"`+TypeClosed+`"`)) {
-		return false
-	}
-	e, err := ParseSystem(body)
-	return err == nil && e.Type == TypeClosed
 }

@@ -35,6 +35,16 @@ type TamperError struct {
 
 func (e *TamperError) Error() string { return fmt.Sprintf("%s: tampered with: %s", e.Folder, e.Fault) }
 
+// FormatError says that a segment is of a format that this program does not read.
+type FormatError struct {
+	Segment string // file name
+	Format  int
+}
+
+func (e *FormatError) Error() string {
+	return fmt.Sprintf("%s: is of format %d, this program reads format %d", e.Segment, e.Format, FormatVersion)
+}
+
 // HeldError says that another writer holds the lock on a directory.
 type HeldError struct {
 	Directory string

@@ -2,6 +2,8 @@ package chain_test
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -43,4 +45,13 @@ func snapshot(t *testing.T, dir string) map[string]string {
 		return err
 	}))
 	return files
+}
+
+// systemLine makes the line of a system entry by the words of FORMAT.md.
+func systemLine(prev chain.Head, body []byte) []byte {
+	bodyHash := sum(body)
+	pre := append([]byte("auditlog/system/v1\n"), prev.Hash[:]...)
+	pre = binary.BigEndian.AppendUint64(pre, prev.Seq+1)
+	hash := sum(append(pre, bodyHash[:]...))
+	return fmt.Appendf(nil, "{\"seq\":%d,\"prev_hash\":\"%s\",\"hash\":\"%s\",\"system\":%s}\n", prev.Seq+1, prev.Hash, hash, body)
 }

@@ -1,6 +1,7 @@
 package chain
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -88,6 +89,10 @@ func readOpening(fsys durable.FS, folder string, id LogID, name SegmentName) (Op
 	var o Opened
 	if err == nil {
 		o, err = parseOpening(line, name, id)
+	}
+	var unread *FormatError
+	if errors.As(err, &unread) {
+		return Opened{}, nil, err
 	}
 	if err != nil {
 		return Opened{}, &Fault{Segment: name.String(), Line: 1, Seq: name.FirstSeq, Reason: err.Error()}, nil

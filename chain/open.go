@@ -17,8 +17,9 @@ import (
 // last entry. Each step can be repeated after a crash.
 //
 // It returns a [*HeldError] if another writer holds the directory, a
-// [*TamperError] if the log was tampered with and o.OnTampering refuses, and
-// otherwise errors of the storage, after which it may be tried again.
+// [*TamperError] if the log was tampered with and o.OnTampering refuses, a
+// [*FormatError] if a later version wrote it, and otherwise errors of the storage,
+// after which it may be tried again.
 func Open(ctx context.Context, o Options) (*Writer, error) {
 	o = o.withDefaults()
 	if err := makeDirectory(o.FS, o.Directory, o.DirectoryMode); err != nil {

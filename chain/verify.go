@@ -169,8 +169,14 @@ func verifyLog(ctx context.Context, fsys durable.FS, folder string, id LogID, o 
 		return v.report, err
 	}
 	for i, s := range v.segments {
+		if s.check.unread != nil {
+			return v.report, s.check.unread
+		}
 		if s.check.Fault != nil && !v.isTail(i) {
 			v.fault(*s.check.Fault)
+		}
+		if s.check.Name.Ordinal == 1 && len(s.check.Opened.Cuts) > 0 {
+			v.fault(s.opening("opening entry declares a cut, and no segment stands before it"))
 		}
 		if i+1 < len(v.segments) && !s.gap {
 			if err := v.checkCuts(s, v.segments[i+1]); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/otelaudit/auditexporter/chain"
+	"github.com/otelaudit/auditexporter/internal/durable"
 )
 
 // open opens the log in dir and abandons it at the end of the test, unless the
@@ -431,4 +432,26 @@ func TestCutAtEveryByte(t *testing.T) {
 		want := []string{"opened created", "a", "b", "c"}[:2+bytes.Count(whole[:n], []byte("\n"))-2]
 		require.Equal(t, append(want, "opened start"), got, "cut at byte %d", n)
 	}
+}
+
+// A log of a later version is not judged by this one's rules, and not called
+// tampered with.
+func TestLaterFormatIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	w := open(t, chain.Options{Directory: dir})
+	require.NoError(t, w.Close())
+	folder := filepath.Dir(segments(t, dir)[0])
+	id, _ := chain.ParseLogID(filepath.Base(folder))
+	genesis := chain.Genesis(id)
+	body := fmt.Appendf(nil, `{"v":1,"type":"opened","time":"2026-11-23T12:00:00Z","log_id":"%s","ordinal":1,"format":2}`, id)
+	require.NoError(t, os.Chmod(segments(t, dir)[0], 0o600))
+	require.NoError(t, os.WriteFile(segments(t, dir)[0], systemLine(genesis, body), 0o600))
+	require.NoError(t, os.Remove(filepath.Join(folder, "mark")))
+
+	_, err := chain.Open(t.Context(), chain.Options{Directory: dir, OnTampering: chain.TamperNewLog})
+	var later *chain.FormatError
+	require.ErrorAs(t, err, &later)
+	require.Equal(t, 2, later.Format)
+	_, err = chain.Verify(t.Context(), durable.OS(), folder, chain.VerifyOptions{})
+	require.ErrorAs(t, err, &later)
 }
