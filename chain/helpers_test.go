@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/otelaudit/auditexporter/chain"
+	"github.com/otelaudit/auditexporter/internal/durable"
 )
 
 func sum(b []byte) chain.Hash { return sha256.Sum256(b) }
@@ -54,4 +55,18 @@ func systemLine(prev chain.Head, body []byte) []byte {
 	pre = binary.BigEndian.AppendUint64(pre, prev.Seq+1)
 	hash := sum(append(pre, bodyHash[:]...))
 	return fmt.Appendf(nil, "{\"seq\":%d,\"prev_hash\":\"%s\",\"hash\":\"%s\",\"system\":%s}\n", prev.Seq+1, prev.Hash, hash, body)
+}
+
+// verifyFaults returns what [chain.Verify] finds broken in the logs of dir, or
+// the directory itself in having two.
+func verifyFaults(t *testing.T, dir string) []chain.Fault {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "*"))
+	require.NoError(t, err)
+	if len(names) != 1 {
+		return []chain.Fault{{Reason: "two logs"}}
+	}
+	r, err := chain.Verify(t.Context(), durable.OS(), names[0], chain.VerifyOptions{Lock: chain.LockFree})
+	require.NoError(t, err)
+	return r.Faults
 }

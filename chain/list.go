@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/otelaudit/auditexporter/internal/durable"
@@ -12,6 +13,7 @@ import (
 // listing is the names in a log's folder.
 type listing struct {
 	segments []SegmentName // by ordinal
+	misnamed []string      // of a segment's form with an ordinal or seq that none has
 	temps    []string      // segments that were never born
 	others   []string      // neither, nor the mark
 	mark     bool
@@ -33,6 +35,8 @@ func listFolder(fsys durable.FS, folder string) (listing, error) {
 		switch {
 		case ok:
 			l.segments = append(l.segments, name)
+		case segmentForm.MatchString(n.Name()):
+			l.misnamed = append(l.misnamed, n.Name())
 		case isTemp:
 			l.temps = append(l.temps, n.Name())
 		case n.Name() == markName:
@@ -44,8 +48,15 @@ func listFolder(fsys durable.FS, folder string) (listing, error) {
 	return l, nil
 }
 
+var segmentForm = regexp.MustCompile(`^[0-9]{10}-[0-9]{20}\.jsonl$`)
+
+const errMisnamed = "its name has an ordinal or a seq that no segment can have"
+
 // fault finds what is wrong with the segments' names, from the first on.
 func (l listing) fault() *Fault {
+	for _, n := range l.misnamed {
+		return &Fault{Segment: n, Reason: errMisnamed}
+	}
 	for i, s := range l.segments {
 		switch {
 		case s.Ordinal != uint64(i)+1:

@@ -60,6 +60,9 @@ func (v *verification) plan(list listing) error {
 		}
 		v.segments = append(v.segments, s)
 	}
+	for _, n := range list.misnamed {
+		v.fault(Fault{Segment: n, Reason: errMisnamed})
+	}
 	if len(names) > 0 && names[0].FirstSeq != 1 && names[0].Ordinal == 1 {
 		v.fault(Fault{Segment: names[0].String(), Seq: 1, Reason: "first segment does not begin with seq 1"})
 	}

@@ -248,6 +248,9 @@ func TestTamperedIsRefused(t *testing.T) {
 		{"sealed lengthened", func(t *testing.T, _ string, s []string) { appendTo(t, s[0], []byte("x\n")) }, "does not declare as cut"},
 		{"sealed shortened", func(t *testing.T, _ string, s []string) { truncateBy(t, s[0], 1) }, "vouches for"},
 		{"sealed end changed", func(t *testing.T, _ string, s []string) { flip(t, s[0], `"n":"a"}}`) }, "no entry ends here"},
+		{"ordinal zero added", func(t *testing.T, folder string, _ []string) {
+			require.NoError(t, os.WriteFile(filepath.Join(folder, "0000000000-00000000000000000001.jsonl"), nil, 0o600))
+		}, "no segment can have"},
 		{"log copied beside", func(t *testing.T, folder string, s []string) {
 			other := filepath.Join(filepath.Dir(folder), strings.Repeat("0", 32))
 			require.NoError(t, os.Mkdir(other, 0o700))
@@ -271,6 +274,7 @@ func TestTamperedIsRefused(t *testing.T) {
 			var tampered *chain.TamperError
 			require.ErrorAs(t, err, &tampered)
 			require.ErrorContains(t, err, tt.reason)
+			require.NotEmpty(t, verifyFaults(t, dir))
 			require.Equal(t, before, snapshot(t, dir), "nothing is repaired")
 
 			w = open(t, chain.Options{Directory: dir, OnTampering: chain.TamperNewLog})
