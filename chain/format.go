@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -177,7 +176,7 @@ func ParseLine(line []byte) (Entry, error) {
 		return Entry{}, errors.New("body is not a JSON object")
 	case !utf8.Valid(e.Body):
 		return Entry{}, errors.New("body is not UTF-8")
-	case !json.Valid(e.Body):
+	case !(&jsonScanner{}).valid(e.Body):
 		return Entry{}, errors.New("body is not valid JSON")
 	}
 	return e, nil

@@ -26,8 +26,12 @@ func (w *Writer) resume(ctx context.Context, id LogID) error {
 	}
 	w.report(l)
 	if w.o.VerifyOnStart == VerifyFull {
-		if err := w.verifyAll(ctx, l); err != nil {
+		r, err := Verify(ctx, w.o.FS, w.folder, VerifyOptions{Lock: LockOwn})
+		if err != nil {
 			return err
+		}
+		if r.Broken() {
+			return w.tampered(r.Faults[0])
 		}
 	}
 	n, err := w.examine(l)
