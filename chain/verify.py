@@ -2,8 +2,7 @@
 
 It is the chain check of FORMAT.md, steps 1 to 4, and no more: cuts and mark are not looked at.
 Run it on a log that nobody writes, or on a copy; leave the folder its name, which is the log id.
-Exit status: 0 the chain holds, 1 it is broken, 2 usage, 4 not read: the disk, or
-another format.
+Exit status: 0 the chain holds, 1 it is broken, 2 usage, 4 it could not be read or is of another format.
 """
 import hashlib, json, os, re, sys
 

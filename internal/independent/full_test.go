@@ -204,6 +204,9 @@ func TestCrashOrTampering(t *testing.T) {
 			s.lines[i] = strings.Replace(s.lines[i], "hash", "Hash", 1)
 		}
 	}
+	markSealed := func(l *testLog) {
+		l.mark = []byte(slot(l.id, 1, l.segments[0].length(), 2, l.heads[2].String()))
+	}
 	noMark := func(l *testLog) { l.mark = nil }
 	tests := []struct {
 		name  string
@@ -223,8 +226,12 @@ func TestCrashOrTampering(t *testing.T) {
 		{name: "faulty line, mark of another log", do: []func(*testLog){breakLine(1), func(l *testLog) {
 			l.mark = []byte(slot(strings.Repeat("0", 32), 2, 9999, 99, strings.Repeat("0", 64)))
 		}}},
-		{name: "no whole opening entry", do: []func(*testLog){breakLine(0), noMark}},
-		{name: "bytes after closed", do: []func(*testLog){(*testLog).closed, tail("\n"), noMark}},
+		{name: "no whole opening entry", do: []func(*testLog){breakLine(0), markSealed}},
+		{name: "bytes after closed", do: []func(*testLog){(*testLog).closed, (*testLog).note, tail("\n")}},
+		{name: "bytes after closed, mark before it", do: []func(*testLog){(*testLog).closed, tail("\n")}},
+		{name: "another hash at the mark", do: []func(*testLog){func(l *testLog) {
+			l.mark = []byte(slot(l.id, 2, l.newest().length(), l.seq(), l.heads[1].String()))
+		}}},
 		{name: "fewer bytes than the mark's offset", do: []func(*testLog){func(l *testLog) {
 			l.newest().lines = l.newest().lines[:2]
 		}}},
@@ -235,15 +242,11 @@ func TestCrashOrTampering(t *testing.T) {
 		{name: "older than the mark's ordinal", do: []func(*testLog){func(l *testLog) {
 			l.mark = []byte(slot(l.id, 3, 100, l.seq(), l.heads[l.seq()].String()))
 		}}},
-		{name: "mark in a sealed segment", do: []func(*testLog){func(l *testLog) {
-			l.mark = []byte(slot(l.id, 1, l.segments[0].length(), 2, l.heads[2].String()))
-		}}, good: true},
+		{name: "mark in a sealed segment", do: []func(*testLog){markSealed}, good: true},
 		{name: "mark at an entry cut since", do: []func(*testLog){func(l *testLog) {
 			l.mark = []byte(slot(l.id, 1, l.segments[0].length()+len(l.segments[0].cut), 3, l.heads[3].String()))
 		}}},
-		{name: "torn end, mark in a sealed segment", do: []func(*testLog){tail("x"), func(l *testLog) {
-			l.mark = []byte(slot(l.id, 1, l.segments[0].length(), 2, l.heads[2].String()))
-		}}, crash: true},
+		{name: "torn end, mark in a sealed segment", do: []func(*testLog){tail("x"), markSealed}, crash: true},
 		{name: "torn end and undeclared cut", do: []func(*testLog){tail("x"), func(l *testLog) {
 			l.segments[0].cut += "x"
 		}}},
