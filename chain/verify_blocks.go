@@ -152,7 +152,7 @@ func (r *blockReader) next(ctx context.Context, b *block) bool {
 // read fills b from where the block before ended.
 func (r *blockReader) read(b *block) error {
 	s := r.segments[0]
-	if r.file == nil {
+	if r.file == nil && s.limit > 0 {
 		f, err := r.fsys.Open(filepath.Join(r.folder, s.name))
 		if err != nil {
 			return fmt.Errorf("couldn't open segment: %w", err)
@@ -164,6 +164,10 @@ func (r *blockReader) read(b *block) error {
 	if s.stop.Load() {
 		left = 0
 	}
+	if r.file == nil {
+		b.buf, b.last, r.segments = b.buf[:0], true, r.segments[1:]
+		return nil
+	}
 	for size := int64(max(cap(b.buf), blockSize)); ; size *= 2 {
 		if size > largeBlock && !b.large {
 			r.large <- struct{}{}
@@ -172,7 +176,7 @@ func (r *blockReader) read(b *block) error {
 		size = min(size, MaxLine)
 		n := min(size, left)
 		if int64(cap(b.buf)) < n {
-			b.buf = make([]byte, size)
+			b.buf = make([]byte, n)
 		}
 		b.buf = b.buf[:n]
 		got, err := r.file.ReadAt(b.buf, r.off)

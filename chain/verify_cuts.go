@@ -75,7 +75,7 @@ func (v *verification) checkCut(s, next *segmentRun, c Cut, over int64) error {
 	}
 	v.report.Cuts = append(v.report.Cuts, found)
 	switch {
-	case failover || found.Same:
+	case found.Same, failover:
 	case over != c.Length:
 		v.fault(s.place(fmt.Sprintf("%d bytes follow the entries that count, declared as cut are %d", over, c.Length)))
 	default:

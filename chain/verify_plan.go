@@ -35,12 +35,16 @@ func (v *verification) plan(list listing) error {
 		return err
 	}
 	for i, name := range names {
-		size, err := v.size(name)
+		size, regular, err := v.size(name)
 		if err != nil {
 			return err
 		}
 		s := &segmentRun{size: size, limit: size}
 		s.check = segmentCheck{Name: name, id: v.id}
+		if !regular {
+			s.check.adopt = true
+			s.check.fault("not a regular file")
+		}
 		if v.marked && v.mark.Ordinal == name.Ordinal {
 			s.markAt = v.mark.Offset
 		}
@@ -106,7 +110,7 @@ func (v *verification) judged(names []SegmentName) ([]SegmentName, error) {
 	}
 	p := &Pending{Segments: len(names) - n}
 	for _, name := range names[n:] {
-		size, err := v.size(name)
+		size, _, err := v.size(name)
 		if err != nil {
 			return nil, err
 		}
@@ -131,13 +135,14 @@ func (v *verification) limit() {
 	}
 }
 
-func (v *verification) size(name SegmentName) (int64, error) {
+// size returns the bytes in a segment's file, none if it is not a regular one.
+func (v *verification) size(name SegmentName) (n int64, regular bool, err error) {
 	info, err := v.fsys.Stat(filepath.Join(v.folder, name.String()))
 	if err != nil {
-		return 0, fmt.Errorf("couldn't stat segment %s: %w", name, err)
+		return 0, false, fmt.Errorf("couldn't stat segment %s: %w", name, err)
 	}
 	if !info.Mode.IsRegular() {
-		return 0, fmt.Errorf("couldn't read segment %s: it is not a regular file", name)
+		return 0, false, nil
 	}
-	return info.Size, nil
+	return info.Size, true, nil
 }
