@@ -1,0 +1,447 @@
+package flush_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelaudit/auditexporter/flush"
+)
+
+var errDisk = errors.New("disk is broken")
+
+// batch is a request of n entries.
+type batch struct {
+	id, n, size int
+
+	// Guarded by fakeLog.mu.
+	inLog    int // calls of the Log that read it now
+	released int
+	durable  bool
+	acked    bool
+}
+
+func (b *batch) Len() int  { return b.n }
+func (b *batch) Size() int { return b.size }
+
+// fakeLog keeps the contract of flush.Log and fails the test when its caller does not. Nothing it
+// calls durable was acknowledged by luck: a Sync covers what Write returned for before the call.
+type fakeLog struct {
+	t *testing.T
+	// script is called in every call but RotateIn and Abandon, with its name and its number, from 1.
+	script func(op string, n int) error
+	rotate func(entries int) (time.Duration, bool) // RotateIn, given the entries of the segment
+
+	mu        sync.Mutex
+	running   map[string]bool
+	count     map[string]int
+	calls     []string // in order of their begin, but RotateIn
+	durable   []*batch
+	written   []*batch // by calls of Write that returned, beyond durable
+	entries   int      // in the segment
+	broken    string   // the failed call
+	causes    []error  // of Renew
+	keeps     [][]*batch
+	ended     bool // by Close or Abandon
+	exposed   int  // entries acknowledged and not durable
+	peak      int  // highest exposed
+	batchSize int
+	cancelled map[*batch]bool
+}
+
+// excludes lists, for each call, those that may not run beside it.
+var excludes = map[string][]string{
+	"write":    {"write", "rotatein", "rotate", "renew", "close", "abandon"},
+	"sync":     {"sync", "rotate", "renew", "close", "abandon"},
+	"rotatein": {"write", "rotatein", "rotate", "renew", "close", "abandon"},
+	"rotate":   {"write", "sync", "rotatein", "rotate", "renew", "close", "abandon"},
+	"renew":    {"write", "sync", "rotatein", "rotate", "renew", "close", "abandon"},
+	"close":    {"write", "sync", "rotatein", "rotate", "renew", "close", "abandon"},
+	"abandon":  {"write", "sync", "rotatein", "rotate", "renew", "close", "abandon"},
+}
+
+func (f *fakeLog) begin(op string, bs []*batch) (n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, other := range excludes[op] {
+		if f.running[other] {
+			f.t.Errorf("%s beside %s", op, other)
+		}
+	}
+	if f.ended {
+		f.t.Errorf("%s after the end", op)
+	}
+	if f.broken != "" && op != "renew" && op != "abandon" && (op != "sync" || f.broken != "write") &&
+		(op != "write" && op != "rotatein" || f.broken != "sync") {
+		f.t.Errorf("%s after a failed %s", op, f.broken)
+	}
+	f.running[op] = true
+	f.count[op]++
+	if op != "rotatein" {
+		f.calls = append(f.calls, op)
+	}
+	for _, b := range bs {
+		b.inLog++
+		if b.released > 0 {
+			f.t.Errorf("%s is given a released batch", op)
+		}
+	}
+	return f.count[op]
+}
+
+func (f *fakeLog) end(op string, bs []*batch) {
+	f.running[op] = false
+	for _, b := range bs {
+		b.inLog--
+	}
+}
+
+func (f *fakeLog) play(op string, n int) error {
+	if f.script == nil {
+		return nil
+	}
+	return f.script(op, n)
+}
+
+func (f *fakeLog) makeDurable(bs []*batch) {
+	for _, b := range bs {
+		if b.durable {
+			f.t.Errorf("batch %d stands twice", b.id)
+		}
+		b.durable = true
+		if b.acked {
+			f.exposed -= b.n
+		}
+	}
+	f.durable = append(f.durable, bs...)
+}
+
+func (f *fakeLog) Write(given []*batch) error {
+	bs := slices.Clone(given)
+	if len(bs) == 0 {
+		f.t.Error("empty Write")
+	}
+	n := f.begin("write", bs)
+	err := f.play("write", n)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.end("write", bs)
+	if err != nil {
+		if f.broken == "" {
+			f.broken = "write"
+		}
+		return err
+	}
+	f.written = append(f.written, bs...)
+	for _, b := range bs {
+		f.entries += b.n
+	}
+	return nil
+}
+
+func (f *fakeLog) syncs(op string) error {
+	n := f.begin(op, nil)
+	f.mu.Lock()
+	covered := len(f.written)
+	f.mu.Unlock()
+	err := f.play(op, n)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.end(op, nil)
+	if err != nil {
+		f.broken = op
+		return err
+	}
+	f.makeDurable(f.written[:covered])
+	f.written = slices.Clone(f.written[covered:])
+	return nil
+}
+
+func (f *fakeLog) Sync() error { return f.syncs("sync") }
+
+func (f *fakeLog) Rotate() error {
+	err := f.syncs("rotate")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err == nil {
+		f.entries = 0
+	}
+	return err
+}
+
+func (f *fakeLog) RotateIn() (time.Duration, bool) {
+	f.begin("rotatein", nil)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.end("rotatein", nil)
+	if f.rotate == nil {
+		return 0, false
+	}
+	return f.rotate(f.entries)
+}
+
+func (f *fakeLog) Renew(cause error, given []*batch) error {
+	keep := slices.Clone(given)
+	n := f.begin("renew", keep)
+	f.mu.Lock()
+	f.checkKeep(keep)
+	f.causes, f.keeps = append(f.causes, cause), append(f.keeps, keep)
+	f.mu.Unlock()
+	err := f.play("renew", n)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.end("renew", keep)
+	if err != nil {
+		return err
+	}
+	f.makeDurable(keep)
+	f.broken, f.written, f.entries = "", nil, 0
+	for _, b := range keep {
+		f.entries += b.n
+	}
+	return nil
+}
+
+// checkKeep: everything acknowledged that is not durable goes on, in the order of the log.
+func (f *fakeLog) checkKeep(keep []*batch) {
+	at := -1
+	for _, b := range keep {
+		i := slices.Index(f.written, b)
+		if i <= at {
+			f.t.Errorf("batch %d is kept out of order", b.id)
+		}
+		at = i
+	}
+	for _, b := range f.written {
+		if (b.acked || f.cancelled[b]) && !slices.Contains(keep, b) && len(f.keeps) == 0 {
+			f.t.Errorf("batch %d is not kept", b.id)
+		}
+		if b.acked && !slices.Contains(keep, b) {
+			f.t.Errorf("acknowledged batch %d is not kept", b.id)
+		}
+	}
+}
+
+func (f *fakeLog) Close() error {
+	n := f.begin("close", nil)
+	if len(f.written) > 0 {
+		f.t.Error("close before everything is synced")
+	}
+	err := f.play("close", n)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.end("close", nil)
+	if err != nil {
+		f.broken = "close"
+		return err
+	}
+	f.ended = true
+	return nil
+}
+
+func (f *fakeLog) Abandon() error {
+	f.begin("abandon", nil)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.end("abandon", nil)
+	f.ended = true
+	return nil
+}
+
+// rig is a Committer on a fakeLog, and all that it was given.
+type rig struct {
+	*flush.Committer[*batch]
+	t      *testing.T
+	log    *fakeLog
+	states []flush.State
+
+	mu      sync.Mutex
+	batches []*batch
+}
+
+type script = func(op string, n int) error
+
+func hybrid() flush.Options[*batch] {
+	return flush.Options[*batch]{
+		BatchSize:         100,
+		BatchInterval:     time.Second,
+		CriticalImmediate: true,
+		SyncTimeout:       10 * time.Second,
+		MaxInFlight:       1 << 20,
+	}
+}
+
+// test runs body in a bubble and closes the Committer afterwards, if body did not.
+func test(t *testing.T, o flush.Options[*batch], s script, body func(r *rig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, o, s)
+		defer r.end()
+		body(r)
+	})
+}
+
+func (r *rig) end() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+	defer cancel()
+	_ = r.Close(ctx)
+	synctest.Wait()
+	if !r.t.Failed() {
+		r.checkEnd()
+	}
+}
+
+func start(t *testing.T, o flush.Options[*batch], s script) *rig {
+	r := &rig{t: t, log: newFakeLog(t, o.BatchSize, s)}
+	o.Release = r.release
+	o.OnState = func(s flush.State) {
+		r.log.mu.Lock()
+		defer r.log.mu.Unlock()
+		r.states = append(r.states, s)
+	}
+	r.Committer = flush.New(r.log, o)
+	synctest.Wait()
+	return r
+}
+
+// sleep lets time pass and everything settle. Time orders nothing for the race detector: the lock
+// in calls puts what the test read before in front of what the others write from now on.
+func (r *rig) sleep(d time.Duration) {
+	_ = r.calls()
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func newFakeLog(t *testing.T, batchSize int, s script) *fakeLog {
+	return &fakeLog{
+		t: t, script: s, batchSize: batchSize, running: map[string]bool{},
+		count: map[string]int{}, cancelled: map[*batch]bool{},
+	}
+}
+
+func (r *rig) release(b *batch) {
+	r.log.mu.Lock()
+	defer r.log.mu.Unlock()
+	b.released++
+	if b.inLog > 0 {
+		r.t.Errorf("batch %d is released while the log reads it", b.id)
+	}
+}
+
+// checkEnd: all is released once, and nothing is counted that is not there.
+func (r *rig) checkEnd() {
+	r.log.mu.Lock()
+	defer r.log.mu.Unlock()
+	for _, b := range r.batches {
+		if b.released != 1 {
+			r.t.Errorf("batch %d is released %d times", b.id, b.released)
+		}
+	}
+	s := r.Stats()
+	require.Zero(r.t, s.InFlight)
+	require.Zero(r.t, s.Waiting)
+	require.True(r.t, r.log.ended)
+	for i := 1; i < len(r.states); i++ {
+		require.NotEqual(r.t, r.states[i-1].Reason, r.states[i].Reason, "a state is told twice")
+	}
+}
+
+// submit gives a request of n entries, 10 bytes each, and checks the answer against the log.
+func (r *rig) submit(ctx context.Context, n int, critical bool) (*batch, error) {
+	r.mu.Lock()
+	b := &batch{id: len(r.batches), n: n, size: 10 * n}
+	r.batches = append(r.batches, b)
+	r.mu.Unlock()
+	err := r.Submit(ctx, b, critical)
+	r.log.mu.Lock()
+	defer r.log.mu.Unlock()
+	switch {
+	case err == nil:
+		b.acked = true
+		if !b.durable {
+			r.log.exposed += n
+		}
+		r.log.peak = max(r.log.peak, r.log.exposed)
+		if r.log.exposed > r.log.batchSize {
+			r.t.Errorf("%d entries are exposed", r.log.exposed)
+		}
+	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
+		r.log.cancelled[b] = true
+	}
+	return b, err
+}
+
+// answer is what a Submit in another goroutine returned, and when.
+type answer struct {
+	b    *batch
+	err  error
+	at   time.Duration // since it was submitted
+	done bool
+}
+
+func (r *rig) async(n int, critical bool) *answer {
+	return r.asyncContext(context.Background(), n, critical)
+}
+
+func (r *rig) asyncContext(ctx context.Context, n int, critical bool) *answer {
+	a, began := &answer{}, time.Now()
+	go func() {
+		b, err := r.submit(ctx, n, critical)
+		r.log.mu.Lock()
+		defer r.log.mu.Unlock()
+		*a = answer{b: b, err: err, at: time.Since(began), done: true}
+	}()
+	synctest.Wait()
+	return a
+}
+
+func (r *rig) unavailable(err error, reason flush.Reason) {
+	r.t.Helper()
+	var u *flush.UnavailableError
+	require.ErrorAs(r.t, err, &u)
+	require.Equal(r.t, reason, u.Reason, err)
+}
+
+func (r *rig) calls() []string {
+	r.log.mu.Lock()
+	defer r.log.mu.Unlock()
+	return slices.Clone(r.log.calls)
+}
+
+// takes makes every call named op take d.
+func takes(op string, d time.Duration) script {
+	return func(o string, _ int) error {
+		if o == op {
+			time.Sleep(d)
+		}
+		return nil
+	}
+}
+
+// fails makes the numbered calls of op fail.
+func fails(op string, numbers ...int) script {
+	return func(o string, n int) error {
+		if o == op && slices.Contains(numbers, n) {
+			return errDisk
+		}
+		return nil
+	}
+}
+
+// both plays several scripts; the first error counts.
+func both(ss ...script) script {
+	return func(op string, n int) error {
+		for _, s := range ss {
+			if err := s(op, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}

@@ -1,0 +1,171 @@
+package flush
+
+import "time"
+
+// step is one call of the Log other than Write.
+type step int
+
+const (
+	stepNone step = iota
+	stepSync
+	stepRotate
+	stepRenew
+	stepClose
+	stepAbandon
+)
+
+// stepLoop makes every call of the Log but Write.
+func (c *Committer[B]) stepLoop() {
+	var done []B
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		switch c.nextStep() {
+		case stepNone:
+			c.canStep.Wait()
+			continue
+		case stepSync:
+			done = c.sync(done)
+		case stepRotate:
+			done = c.rotate(done)
+		case stepRenew:
+			done = c.renew(done)
+		case stepClose:
+			c.closeLog()
+		case stepAbandon:
+			done = c.abandonLog(done)
+		}
+		c.note()
+		c.canWrite.Signal()
+		done = c.settle(done)
+		if c.ended {
+			close(c.finished)
+			return
+		}
+	}
+}
+
+// nextStep decides what stepLoop does next. c.mu is held.
+func (c *Committer[B]) nextStep() step {
+	switch {
+	case c.ended || c.expired():
+		return stepNone
+	case c.gone:
+		if c.write.running {
+			return stepNone
+		}
+		return stepAbandon
+	case c.failed != nil:
+		return c.nextOfFailure()
+	case c.rotateDue && !c.write.running:
+		return stepRotate
+	case c.wantsSync():
+		return stepSync
+	case c.closing != nil && !c.write.running && len(c.queue) == 0 && len(c.written) == 0:
+		return stepClose
+	default:
+		return stepNone
+	}
+}
+
+// wantsSync says whether a sync is to start now: someone waits for it, exposure is full or too old, or
+// the memory budget fills up. An entry whose caller is gone wants one, too, to free its memory.
+// c.mu is held.
+func (c *Committer[B]) wantsSync() bool {
+	if len(c.written) == 0 {
+		return false
+	}
+	return c.unexposed > 0 || c.exposed >= c.o.BatchSize || c.ageDue || c.closing != nil ||
+		c.o.MaxInFlight > 0 && c.inFlight >= c.o.MaxInFlight/2
+}
+
+// sync covers exactly what Write had returned for before the call.
+func (c *Committer[B]) sync(done []B) []B {
+	n := len(c.written)
+	c.begin(&c.step)
+	c.mu.Unlock()
+	err := c.log.Sync()
+	c.mu.Lock()
+	c.end(&c.step)
+	if err != nil {
+		c.fail(err, false)
+		return done
+	}
+	return c.synced(n, done)
+}
+
+// synced acknowledges the first n of written and ends their exposure. c.mu is held.
+func (c *Committer[B]) synced(n int, done []B) []B {
+	for i := range c.written[:n] {
+		e := &c.written[i]
+		if e.exposed() {
+			c.exposed -= e.n
+		} else {
+			c.unexposed--
+			c.answer(e, nil)
+		}
+		done = c.drop(e, done)
+	}
+	rest := copy(c.written, c.written[n:])
+	clear(c.written[rest:])
+	c.written = c.written[:rest]
+	if n > 0 {
+		c.over.delay = 0
+	}
+	c.checkAge()
+	return done
+}
+
+// rotate asks once more, as the timer may have fired early, and then rotates. A Rotate that returns
+// nil is a sync of everything written.
+func (c *Committer[B]) rotate(done []B) []B {
+	c.rotateDue, c.exclusive = false, true
+	defer func() { c.exclusive = false }()
+	c.mu.Unlock()
+	due := ask(c.log)
+	c.mu.Lock()
+	if !due.ok || due.d > 0 {
+		c.foresee(due)
+		return done
+	}
+	if c.closing != nil {
+		return done // Close seals the segment
+	}
+	c.begin(&c.step)
+	c.mu.Unlock()
+	err := c.log.Rotate()
+	if err == nil {
+		due = ask(c.log)
+	}
+	c.mu.Lock()
+	c.end(&c.step)
+	if err != nil {
+		c.fail(err, false)
+		return done
+	}
+	c.foresee(due)
+	return c.synced(len(c.written), done)
+}
+
+// rotateIn is an answer of Log.RotateIn.
+type rotateIn struct {
+	d  time.Duration
+	ok bool
+}
+
+func ask[B Batch](log Log[B]) (r rotateIn) {
+	r.d, r.ok = log.RotateIn()
+	return r
+}
+
+// foresee prepares for the next rotation. An answer that none is foreseen changes nothing: when the
+// timer fires, rotate asks again. c.mu is held.
+func (c *Committer[B]) foresee(due rotateIn) {
+	switch {
+	case !due.ok || c.closing != nil:
+	case due.d <= 0:
+		c.rotateDue = true
+	default:
+		c.arm(&c.rotation, c.now()+max(due.d, slack))
+	}
+}
