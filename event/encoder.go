@@ -151,26 +151,22 @@ func (s *Source) append(dst []byte, e *Encoder, lr plog.LogRecord, recorded time
 	return append(o.buf, '}')
 }
 
-// times appends the record's times and the recorded one, and the name of the
-// first that is there as time_source.
+// timeNames are the times of an event; time_source is the first that is there.
+var timeNames = [...]string{"time", "observed_time", "recorded_time"}
+
 func (s *Source) times(o *object, lr plog.LogRecord, recorded time.Time) {
 	source := ""
-	for _, t := range [...]struct {
-		name string
-		ns   uint64
-	}{
-		{"time", uint64(lr.Timestamp())},
-		{"observed_time", uint64(lr.ObservedTimestamp())},
-		{"recorded_time", nanoseconds(recorded)},
+	for i, ns := range [len(timeNames)]uint64{
+		uint64(lr.Timestamp()), uint64(lr.ObservedTimestamp()), nanoseconds(recorded),
 	} {
-		if t.ns == 0 {
+		if ns == 0 {
 			continue
 		}
 		if source == "" {
-			source = t.name
+			source = timeNames[i]
 		}
-		o.name(t.name)
-		o.buf = s.clock.append(o.buf, t.ns)
+		o.name(timeNames[i])
+		o.buf = s.clock.append(o.buf, ns)
 	}
 	o.string("time_source", source)
 }

@@ -1,0 +1,30 @@
+package event
+
+// Sources gives the table of normalised fields as FORMAT.md shows it.
+func Sources() [][]string {
+	rows := [][]string{append([]string{"time_source"}, timeNames[:]...)}
+	for _, f := range fields {
+		row := []string{f.name}
+		for _, s := range f.sources {
+			row = append(row, s.name)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// Kinds gives the taxonomy as CRITICAL.md shows it.
+func Kinds() (rows [][3]string) {
+	for _, k := range taxonomy {
+		criticality := "routine"
+		if k.critical {
+			criticality = "critical"
+		}
+		rows = append(rows, [3]string{k.name, k.dotted, criticality})
+	}
+	return rows
+}
+
+// Words and Pairs give the name rules as CRITICAL.md shows them.
+func Words() string      { return words }
+func Pairs() [][2]string { return pairs }
