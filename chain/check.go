@@ -242,7 +242,9 @@ func checkOpening(e Entry, name SegmentName, id LogID) (Opened, error) {
 		return Opened{}, errors.New("opening entry can't be read")
 	case o.Type != TypeOpened:
 		return Opened{}, errors.New("segment does not begin with an opening entry")
-	case o.V != SystemVersion || o.Format != FormatVersion:
+	case o.Format == 0:
+		return Opened{}, errors.New("opening entry states no format")
+	case o.Format != FormatVersion:
 		return Opened{}, &FormatError{Segment: name.String(), Format: o.Format}
 	case e.Seq != name.FirstSeq:
 		return Opened{}, fmt.Errorf("opening entry has seq %d, the segment's name %d", e.Seq, name.FirstSeq)
