@@ -24,12 +24,12 @@ type encoder struct {
 	maxBody int // bytes
 }
 
-func newEncoder(e *event.Encoder) *encoder {
+func newEncoder(e *event.Encoder, maxBody int) *encoder {
 	return &encoder{
 		event:   e,
 		slots:   make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
 		sources: sync.Pool{New: func() any { return new(event.Source) }},
-		maxBody: chain.MaxBody,
+		maxBody: maxBody,
 	}
 }
 

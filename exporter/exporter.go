@@ -23,7 +23,7 @@ type audit struct {
 	o         Options
 	flush     flush.Options[*chain.Batch]
 	chain     chain.Options
-	open      openFunc
+	open      func(context.Context, chain.Options) (auditLog, error)
 	id        string // of the component
 	logger    *zap.Logger
 	encoder   *encoder
@@ -50,8 +50,11 @@ type gate struct {
 	refusal   *refusal // nil if the log is open
 }
 
-// openFunc opens the log.
-type openFunc func(context.Context, chain.Options) (auditLog, error)
+// storage is how a log is opened, and the longest body in bytes that it takes.
+type storage struct {
+	open    func(context.Context, chain.Options) (auditLog, error)
+	maxBody int
+}
 
 // auditLog is the log as flush, telemetry and lifecycle need it: a [chain.Writer].
 type auditLog interface {
@@ -62,17 +65,20 @@ type auditLog interface {
 
 // New returns the exporter. It touches no disk before Start.
 func New(ctx context.Context, set collector.Settings, o Options) (collector.Logs, error) {
-	return newLogs(ctx, set, o, func(ctx context.Context, c chain.Options) (auditLog, error) {
-		w, err := chain.Open(ctx, c)
-		if err != nil {
-			return nil, err
-		}
-		return w, nil
+	return newLogs(ctx, set, o, storage{
+		open: func(ctx context.Context, c chain.Options) (auditLog, error) {
+			w, err := chain.Open(ctx, c)
+			if err != nil {
+				return nil, err // not w: a nil *chain.Writer is no nil auditLog
+			}
+			return w, nil
+		},
+		maxBody: chain.MaxBody,
 	})
 }
 
-func newLogs(ctx context.Context, set collector.Settings, o Options, open openFunc) (collector.Logs, error) {
-	a, err := newAudit(set, o, open)
+func newLogs(ctx context.Context, set collector.Settings, o Options, s storage) (collector.Logs, error) {
+	a, err := newAudit(set, o, s)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +92,7 @@ func newLogs(ctx context.Context, set collector.Settings, o Options, open openFu
 		exporterhelper.WithShutdown(a.shutdown))
 }
 
-func newAudit(set collector.Settings, o Options, open openFunc) (*audit, error) {
+func newAudit(set collector.Settings, o Options, s storage) (*audit, error) {
 	mode, err := o.mode()
 	if err != nil {
 		return nil, err
@@ -108,8 +114,8 @@ func newAudit(set collector.Settings, o Options, open openFunc) (*audit, error) 
 		return nil, fmt.Errorf("couldn't create encoder: %w", err)
 	}
 	a := &audit{
-		o: o, chain: co, open: open, id: set.ID.String(), logger: set.Logger,
-		encoder: newEncoder(e), telemetry: t,
+		o: o, chain: co, open: s.open, id: set.ID.String(), logger: set.Logger,
+		encoder: newEncoder(e, s.maxBody), telemetry: t,
 		health: health{logger: atMost(set.Logger, stateLogs, stateTick)},
 	}
 	a.chain.Notice = a.health.notice
