@@ -2,6 +2,7 @@ package flush_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -160,6 +161,17 @@ func TestCloseThatFails(t *testing.T) {
 		r.closeFailed(closed, 0, errDisk)
 		require.Equal(t, []string{"close", "abandon"}, r.calls())
 		require.Equal(t, closed.err, r.Close(context.Background()))
+	})
+}
+
+func TestAbandonThatFails(t *testing.T) {
+	errLock := errors.New("lock is gone")
+	test(t, hybrid(), both(fails("sync", 1), fails("renew", 1)), func(r *rig) {
+		r.log.abandon = errLock
+		r.async(5, false)
+		closed := r.closing(time.Second)
+		r.closeFailed(closed, 5, errDisk)
+		require.ErrorIs(t, closed.err, errLock)
 	})
 }
 
