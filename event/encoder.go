@@ -61,11 +61,11 @@ func (e *Encoder) Resource(s *Source, rl plog.ResourceLogs) {
 	e.index.seeShared(rl.Resource().Attributes(), &s.byResource)
 
 	r := rl.Resource()
-	s.resource = s.writer.object(s.resource[:0], "resource", func(o *object) {
+	s.resource = s.writer.object(s.resource[:0], `,"resource":`, func(o *object) {
 		o.attributes(r.Attributes(), nil)
-		o.uint("dropped_attributes_count", r.DroppedAttributesCount())
+		o.uint(`,"dropped_attributes_count":`, r.DroppedAttributesCount())
 		o.entities(entity.ResourceEntityRefs(r))
-		o.string("schema_url", rl.SchemaUrl())
+		o.string(`,"schema_url":`, rl.SchemaUrl())
 	})
 }
 
@@ -76,12 +76,12 @@ func (e *Encoder) Scope(s *Source, sl plog.ScopeLogs) {
 	e.index.seeShared(sl.Scope().Attributes(), &s.byScope)
 
 	sc := sl.Scope()
-	s.scope = s.writer.object(s.scope[:0], "scope", func(o *object) {
-		o.string("name", sc.Name())
-		o.string("version", sc.Version())
+	s.scope = s.writer.object(s.scope[:0], `,"scope":`, func(o *object) {
+		o.string(`,"name":`, sc.Name())
+		o.string(`,"version":`, sc.Version())
 		o.attributes(sc.Attributes(), nil)
-		o.uint("dropped_attributes_count", sc.DroppedAttributesCount())
-		o.string("schema_url", sl.SchemaUrl())
+		o.uint(`,"dropped_attributes_count":`, sc.DroppedAttributesCount())
+		o.string(`,"schema_url":`, sl.SchemaUrl())
 	})
 }
 
@@ -118,32 +118,29 @@ func (s *Source) append(dst []byte, e *Encoder, lr plog.LogRecord, recorded time
 
 	o := object{writer: w, buf: append(dst, `{"v":1`...)}
 	if name := lr.EventName(); name != "" {
-		o.string("type", name)
+		o.string(`,"type":`, name)
 		f.mapping[fieldType] = 0
-		if e.index.defaults {
-			f.seeName(name)
-		}
 	}
 	s.times(&o, lr, recorded)
 	if n := lr.SeverityNumber(); n != 0 {
-		o.name("severity_number")
+		o.name(`,"severity_number":`)
 		o.buf = strconv.AppendInt(o.buf, int64(n), 10)
 	}
-	o.string("severity_text", lr.SeverityText())
+	o.string(`,"severity_text":`, lr.SeverityText())
 	o.body(lr.Body())
 	o.attributes(lr.Attributes(), f)
-	o.uint("dropped_attributes_count", lr.DroppedAttributesCount())
+	o.uint(`,"dropped_attributes_count":`, lr.DroppedAttributesCount())
 	if id := lr.TraceID(); !id.IsEmpty() {
-		o.hex("trace_id", id[:])
+		o.hex(`,"trace_id":`, id[:])
 	}
 	if id := lr.SpanID(); !id.IsEmpty() {
-		o.hex("span_id", id[:])
+		o.hex(`,"span_id":`, id[:])
 	}
-	o.uint("flags", uint32(lr.Flags()))
+	o.uint(`,"flags":`, uint32(lr.Flags()))
 	o.mapping(f)
 	e.decide(s, lr)
 	if rule := f.verdict.rule; rule != "" {
-		o.string("critical", rule)
+		o.string(`,"critical":`, rule)
 	}
 	o.finish()
 	o.buf = append(o.buf, s.resource...)
@@ -152,10 +149,10 @@ func (s *Source) append(dst []byte, e *Encoder, lr plog.LogRecord, recorded time
 }
 
 // timeNames are the times of an event; time_source is the first that is there.
-var timeNames = [...]string{"time", "observed_time", "recorded_time"}
+var timeNames = [...]member{`,"time":`, `,"observed_time":`, `,"recorded_time":`}
 
 func (s *Source) times(o *object, lr plog.LogRecord, recorded time.Time) {
-	source := ""
+	source := member("")
 	for i, ns := range [len(timeNames)]uint64{
 		uint64(lr.Timestamp()), uint64(lr.ObservedTimestamp()), nanoseconds(recorded),
 	} {
@@ -168,11 +165,18 @@ func (s *Source) times(o *object, lr plog.LogRecord, recorded time.Time) {
 		o.name(timeNames[i])
 		o.buf = s.clock.append(o.buf, ns)
 	}
-	o.string("time_source", source)
+	if source != "" {
+		o.name(`,"time_source":`)
+		o.buf = append(o.buf, source[1:len(source)-1]...)
+	}
 }
 
-// decide asks the user's conditions if nothing else made the event critical.
+// decide looks at the EventName, and asks the user's conditions if nothing else
+// made the event critical.
 func (e *Encoder) decide(s *Source, lr plog.LogRecord) {
+	if e.index.defaults {
+		s.finding.seeEventName(lr.EventName())
+	}
 	if e.conditions == nil || s.finding.verdict.rule != "" || s.writer.irregular {
 		return
 	}

@@ -1,9 +1,11 @@
 package event_test
 
 import (
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/plog"
 
@@ -104,6 +106,26 @@ func TestNoAllocations(t *testing.T) {
 			require.Zero(t, got)
 		})
 	}
+}
+
+func TestEncoderIsShared(t *testing.T) {
+	e := defaults(t)
+	records := []plog.Logs{ordinary(), audit(), siem(), hostile(), bare()}
+	var want []string
+	for _, ld := range records {
+		body, _ := encode(e, ld)
+		want = append(want, string(body))
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for i := range 200 {
+				body, _ := encode(e, records[i%len(records)])
+				assert.Equal(t, want[i%len(records)], string(body))
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func BenchmarkAppend(b *testing.B) {

@@ -2,7 +2,7 @@ package event
 
 // Sources gives the table of normalised fields as FORMAT.md shows it.
 func Sources() [][]string {
-	rows := [][]string{append([]string{"time_source"}, timeNames[:]...)}
+	rows := [][]string{{"time_source", timeNames[0].key(), timeNames[1].key(), timeNames[2].key()}}
 	for _, f := range fields {
 		row := []string{f.name}
 		for _, s := range f.sources {

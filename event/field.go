@@ -31,6 +31,8 @@ type source struct {
 	// values maps the integer codes of a source that is one to the field's
 	// words; nil for a source whose value is the field's as it stands.
 	values map[int64]string
+	// ref is the member of from that names this source for its field.
+	ref string
 }
 
 func attr(names ...string) []source {
@@ -65,13 +67,22 @@ var fields = [numFields]field{
 	fieldActorAuthMethod: {"actor.auth_method", attr("actor.auth_method", "auth_method", "auth.method", "auth_protocol")},
 	fieldAction:          {"action", attr("audit.action", "event.action", "activity_name", "http.request.method", "http.method")},
 	fieldOutcome: {"outcome", append(attr("audit.outcome", "event.outcome"),
-		source{"status_id", map[int64]string{1: "success", 2: "failure"}})},
+		source{name: "status_id", values: map[int64]string{1: "success", 2: "failure"}})},
 	fieldTargetID: {"target.id", attr("audit.target.id", "resource.id", "resource_id", "file.path", "url.path", "http.route",
 		"url.full", "http.target", "http.url", "api.operation")},
 	fieldTargetType: {"target.type", attr("audit.target.type", "resource.type", "resource_type")},
 	fieldSourceID: {"source.id", attr("audit.source.id", "client.address", "source.address", "client.ip", "source.ip",
 		"network.peer.address", "src_endpoint.ip", "http.client_ip", "net.sock.peer.addr", "net.peer.ip", "ip")},
 	fieldSourceType: {"source.type", attr("audit.source.type")},
+}
+
+func init() {
+	for f := range fields {
+		for i := range fields[f].sources {
+			s := &fields[f].sources[i]
+			s.ref = `,"` + fields[f].name + `":"` + s.name + `"`
+		}
+	}
 }
 
 // use says that an attribute is the source of that rank of a field.

@@ -18,32 +18,66 @@ type meaning struct {
 
 // index finds the meaning of an attribute; read only once built.
 type index struct {
-	meanings map[string]meaning
-	// lengths has, for each first byte, bit min(len, 63) of each name that
-	// starts with it: most attributes that mean nothing are told by it alone.
-	lengths  [256]uint64
+	// slots is a hash table with open addressing, by hashKey; its length is a
+	// power of two, and most slots are empty.
+	slots    []slot
 	defaults bool
 	user     map[string]string // rules of critical.attributes, nil if none
 }
 
+type slot struct {
+	key     string // "" if empty
+	meaning *meaning
+}
+
+// find returns the meaning of a key with its hash, nil if it means nothing.
+func (x *index) find(key string, h uint32) *meaning {
+	mask := uint32(len(x.slots) - 1)
+	for i := h & mask; ; i = (i + 1) & mask {
+		s := &x.slots[i]
+		if s.key == key || s.key == "" {
+			return s.meaning
+		}
+	}
+}
+
+func (x *index) build(meanings map[string]*meaning) {
+	size := 512
+	for size < 4*len(meanings) {
+		size *= 2
+	}
+	x.slots = make([]slot, size)
+	for key, m := range meanings {
+		i := hashKey(key) & uint32(size-1)
+		for x.slots[i].key != "" {
+			i = (i + 1) & uint32(size-1)
+		}
+		x.slots[i] = slot{key, m}
+	}
+}
+
 func newIndex(c Critical) (*index, error) {
-	x := &index{meanings: make(map[string]meaning), defaults: c.Defaults}
+	x := &index{defaults: c.Defaults}
+	meanings := make(map[string]*meaning)
+	of := func(name string) *meaning {
+		if meanings[name] == nil {
+			meanings[name] = new(meaning)
+		}
+		return meanings[name]
+	}
 	for f := range fields {
 		for rank, s := range fields[f].sources {
 			if s.name == eventName {
 				continue
 			}
-			m := x.meanings[s.name]
+			m := of(s.name)
 			m.uses = append(m.uses, use{fieldID(f), uint8(rank)})
 			m.name = m.name || c.Defaults && fieldID(f) == fieldType
-			x.meanings[s.name] = m
 		}
 	}
 	if c.Defaults {
 		for name, rule := range attributeRules {
-			m := x.meanings[name]
-			m.rule = rule
-			x.meanings[name] = m
+			of(name).rule = rule
 		}
 	}
 	for i, name := range c.Attributes {
@@ -56,13 +90,9 @@ func newIndex(c Critical) (*index, error) {
 		if x.user[name] == "" {
 			x.user[name] = fmt.Sprintf("critical.attributes[%d]", i)
 		}
-		m := x.meanings[name]
-		m.user = x.user[name]
-		x.meanings[name] = m
+		of(name).user = x.user[name]
 	}
-	for name := range x.meanings {
-		x.lengths[name[0]] |= 1 << min(len(name), 63)
-	}
+	x.build(meanings)
 	return x, nil
 }
 
@@ -82,9 +112,10 @@ func (f *finding) reset(x *index) {
 	f.id, f.outcome = "", ""
 }
 
-// see takes one attribute of the record into account. shadowed says that a later
+// see takes one attribute of the record, h the hash of its key, into account.
+// shadowed says that a later
 // one has the same key: it can make the event critical, and fills no field.
-func (f *finding) see(key string, v pcommon.Value, shadowed bool) {
+func (f *finding) see(key string, h uint32, v pcommon.Value, shadowed bool) {
 	if key == "" {
 		return
 	}
@@ -92,11 +123,8 @@ func (f *finding) see(key string, v pcommon.Value, shadowed bool) {
 	if key[0] == 's' && x.defaults && strings.HasPrefix(key, securityRulePrefix) {
 		f.verdict.offer(orderSecurityRule, "security_rule")
 	}
-	if x.lengths[key[0]]>>min(len(key), 63)&1 == 0 {
-		return
-	}
-	m, ok := x.meanings[key]
-	if !ok {
+	m := x.find(key, h)
+	if m == nil {
 		return
 	}
 	f.verdict.offer(orderUser, m.user)
@@ -140,16 +168,22 @@ func (f *finding) fill(u use, v pcommon.Value) {
 	}
 }
 
+// seeName classifies by an attribute that holds a name.
 func (f *finding) seeName(name string) {
-	if name == "" || f.verdict.order <= orderTaxonomy {
+	if f.verdict.order > orderTaxonomy {
+		f.verdict.offer(names.classify(name))
+	}
+}
+
+// seeEventName classifies by the EventName; it comes after the attributes, so
+// that a record they decide spares it, and among equals it is first.
+func (f *finding) seeEventName(name string) {
+	if name == "" || f.verdict.order < orderTaxonomy {
 		return
 	}
-	o := orderName
-	rule := names.classify(name)
-	if strings.HasPrefix(rule, "taxonomy:") {
-		o = orderTaxonomy
+	if o, rule := names.classify(name); rule != "" && o <= f.verdict.order {
+		f.verdict = verdict{o, rule}
 	}
-	f.verdict.offer(o, rule)
 }
 
 // seeShared takes the attributes of a resource or scope into account: only the

@@ -108,16 +108,16 @@ const (
 	maxName    = 40
 )
 
-// classify returns the rule that makes an event of that name critical, "" if
-// none does.
-func (r *nameRules) classify(name string) string {
+// classify returns the rule that makes an event of that name critical and its
+// order, or "" if none does.
+func (r *nameRules) classify(name string) (order, string) {
 	var low [maxName]byte
 	if len(name) <= maxName {
 		for i := range len(name) {
 			low[i] = lower(name[i])
 		}
 		if rule, ok := r.kinds[string(low[:len(name)])]; ok {
-			return rule
+			return orderTaxonomy, rule
 		}
 	}
 	var before word
@@ -133,15 +133,15 @@ func (r *nameRules) classify(name string) string {
 			}
 			segment := low[:n]
 			if rule := before.next[string(segment)]; rule != "" {
-				return rule
+				return orderName, rule
 			}
 			if now = r.words[string(segment)]; now.rule != "" {
-				return now.rule
+				return orderName, now.rule
 			}
 		}
 		before, start = now, end+1
 	}
-	return ""
+	return orderNone, ""
 }
 
 func lower(c byte) byte {

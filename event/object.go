@@ -16,27 +16,28 @@ type object struct {
 	buf    []byte
 }
 
-func (o *object) name(name string) {
-	o.buf = append(o.buf, ',', '"')
-	o.buf = append(o.buf, name...)
-	o.buf = append(o.buf, '"', ':')
-}
+// member is a member's name with all that stands before its value: ,"name":
+type member string
 
-func (o *object) string(name, s string) {
+func (m member) key() string { return string(m[2 : len(m)-2]) }
+
+func (o *object) name(m member) { o.buf = append(o.buf, m...) }
+
+func (o *object) string(name member, s string) {
 	if s != "" {
 		o.name(name)
-		o.buf = o.writer.string(o.buf, s, o.root.child(name))
+		o.buf = o.writer.string(o.buf, s, o.root.child(name.key()))
 	}
 }
 
-func (o *object) uint(name string, n uint32) {
+func (o *object) uint(name member, n uint32) {
 	if n != 0 {
 		o.name(name)
 		o.buf = strconv.AppendUint(o.buf, uint64(n), 10)
 	}
 }
 
-func (o *object) hex(name string, b []byte) {
+func (o *object) hex(name member, b []byte) {
 	o.name(name)
 	o.buf = hex.AppendEncode(append(o.buf, '"'), b)
 	o.buf = append(o.buf, '"')
@@ -44,7 +45,7 @@ func (o *object) hex(name string, b []byte) {
 
 func (o *object) body(v pcommon.Value) {
 	if v.Type() != pcommon.ValueTypeEmpty {
-		o.name("body")
+		o.name(`,"body":`)
 		o.buf = o.writer.value(o.buf, v, o.root.child("body"))
 	}
 }
@@ -54,18 +55,18 @@ func (o *object) attributes(m pcommon.Map, f *finding) {
 	if m.Len() == 0 {
 		return
 	}
-	o.name("attributes")
+	o.name(`,"attributes":`)
 	p := place{up: &o.root, key: "attributes", index: -1}
 	o.buf = o.writer.attributes(o.buf, m, &p, f)
 }
 
 // strings appends an array of strings.
-func (o *object) strings(name string, s pcommon.StringSlice) {
+func (o *object) strings(name member, s pcommon.StringSlice) {
 	if s.Len() == 0 {
 		return
 	}
 	o.name(name)
-	p := place{up: &o.root, key: name, index: -1}
+	p := place{up: &o.root, key: name.key(), index: -1}
 	o.buf = append(o.buf, '[')
 	for i := range s.Len() {
 		if i > 0 {
@@ -80,29 +81,24 @@ func (o *object) strings(name string, s pcommon.StringSlice) {
 // mapping appends the normalised fields: from, which names the attribute of
 // each, and a member of its own for one that is not as the attribute has it.
 func (o *object) mapping(f *finding) {
-	any := false
+	start := len(o.buf)
 	for id := range fields {
 		rank := f.mapping[id]
 		if rank == unset || fieldID(id) == fieldType && rank == 0 {
 			continue
 		}
-		if !any {
-			o.name("from")
+		ref := fields[id].sources[rank].ref
+		if len(o.buf) == start {
+			o.name(`,"from":`)
 			o.buf = append(o.buf, '{')
-		} else {
-			o.buf = append(o.buf, ',')
+			ref = ref[1:]
 		}
-		any = true
-		o.buf = append(o.buf, '"')
-		o.buf = append(o.buf, fields[id].name...)
-		o.buf = append(o.buf, '"', ':', '"')
-		o.buf = append(o.buf, fields[id].sources[rank].name...)
-		o.buf = append(o.buf, '"')
+		o.buf = append(o.buf, ref...)
 	}
-	if any {
+	if len(o.buf) > start {
 		o.buf = append(o.buf, '}')
 	}
-	o.string("outcome", f.outcome)
+	o.string(`,"outcome":`, f.outcome)
 }
 
 // entities appends a resource's entity references.
@@ -110,7 +106,7 @@ func (o *object) entities(refs entity.EntityRefSlice) {
 	if refs.Len() == 0 {
 		return
 	}
-	o.name("entity_refs")
+	o.name(`,"entity_refs":`)
 	list := place{up: &o.root, key: "entity_refs", index: -1}
 	o.buf = append(o.buf, '[')
 	for i, r := range refs.All() {
@@ -119,10 +115,10 @@ func (o *object) entities(refs entity.EntityRefSlice) {
 		}
 		one := object{writer: o.writer, root: place{up: &list, index: i}, buf: append(o.buf, '{')}
 		start := len(one.buf)
-		one.string("schema_url", r.SchemaUrl())
-		one.string("type", r.Type())
-		one.strings("id_keys", r.IdKeys())
-		one.strings("description_keys", r.DescriptionKeys())
+		one.string(`,"schema_url":`, r.SchemaUrl())
+		one.string(`,"type":`, r.Type())
+		one.strings(`,"id_keys":`, r.IdKeys())
+		one.strings(`,"description_keys":`, r.DescriptionKeys())
 		o.writer.exact.close(&one.root)
 		o.buf = append(dropComma(one.buf, start), '}')
 	}
@@ -144,7 +140,7 @@ func (o *object) finish() {
 }
 
 // object appends a member that is an object, or nothing if fill appends none.
-func (w *writer) object(dst []byte, name string, fill func(*object)) []byte {
+func (w *writer) object(dst []byte, name member, fill func(*object)) []byte {
 	for careful := false; ; careful = true {
 		w.reset(careful)
 		o := object{writer: w, buf: dst}

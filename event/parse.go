@@ -80,7 +80,9 @@ func normalised(n *node) (e Event, err error) {
 			e.Body = string(b.raw)
 		}
 	}
-	p.from()
+	if f := n.get("from"); f != nil && (f.kind != jsonObject || len(f.keys) == 0) {
+		p.fail("not an object, or empty", "from")
+	}
 	to := [numFields]*string{
 		&e.ID, &e.Type, &e.Actor.ID, &e.Actor.Type, &e.Actor.Address, &e.Actor.Session, &e.Actor.AuthMethod,
 		&e.Action, &e.Outcome, &e.Target.ID, &e.Target.Type, &e.Source.ID, &e.Source.Type,
@@ -145,24 +147,6 @@ func (p *parser) severity() int32 {
 	return i
 }
 
-// from checks that each reference names a field and an attribute that is there.
-func (p *parser) from() {
-	refs := p.root.get("from")
-	if refs == nil {
-		return
-	}
-	if refs.kind != jsonObject || len(refs.keys) == 0 {
-		p.fail("not an object, or empty", "from")
-		return
-	}
-	for i, key := range refs.keys {
-		ref := refs.items[i]
-		if ref.kind != jsonString || p.root.get("attributes").get(ref.text) == nil {
-			p.fail("names no attribute of the record", "from", key)
-		}
-	}
-}
-
 // field resolves a normalised field: the event's own member of that name, or
 // the attribute that from names.
 func (p *parser) field(name string) string {
@@ -173,9 +157,14 @@ func (p *parser) field(name string) string {
 	if ref == nil {
 		return ""
 	}
-	if v := p.root.get("attributes").get(ref.text); v != nil && (v.kind == jsonString || v.kind == jsonNumber) {
+	v := p.root.get("attributes").get(ref.text)
+	switch {
+	case ref.kind != jsonString || v == nil:
+		p.fail("names no attribute of the record", "from", name)
+	case v.kind == jsonString || v.kind == jsonNumber:
 		return v.text
+	default:
+		p.fail("names an attribute that is no string or number", "from", name)
 	}
-	p.fail("names an attribute that is no string or number", "from", name)
 	return ""
 }

@@ -144,6 +144,7 @@ func TestMalformed(t *testing.T) {
 		{"no attributes", `{"v":1,"attributes":{}}`, "/attributes", "empty object where absence says it"},
 		{"resource", `{"v":1,"resource":{"x":1}}`, "/resource/x", "unknown member"},
 		{"schema", `{"v":1,"scope":{"schema_url":1}}`, "/scope/schema_url", "not a string"},
+		{"from", `{"v":1,"from":{}}`, "/from", "not an object, or empty"},
 		{"from nothing", `{"v":1,"from":{"actor.id":"user.id"}}`, "/from/actor.id", "names no attribute of the record"},
 		{"from a map", `{"v":1,"attributes":{"a":{}},"from":{"actor.id":"a"}}`, "/from/actor.id", "names an attribute that is no string or number"},
 		{"unknown tag", `{"v":1,"body":"x","exact":{"body":"float"}}`, "/body", "unknown exact tag"},

@@ -23,7 +23,14 @@ type writer struct {
 	irregular bool
 }
 
+// maxKept is how many keys, or bytes of an exact member, scratch memory keeps
+// room for.
+const maxKept = 1 << 14
+
 func (w *writer) reset(careful bool) {
+	if cap(w.exact.buf) > maxKept {
+		w.exact.buf = nil
+	}
 	w.exact.buf = w.exact.buf[:0]
 	w.careful, w.irregular = careful, false
 }
@@ -161,13 +168,14 @@ func (w *writer) attributes(dst []byte, m pcommon.Map, p *place, f *finding) []b
 		}
 		var valid bool
 		dst, valid = appendString(dst, key)
-		if !valid || i < fewKeys && keys.add(key) && earlier(m, i, key) {
+		h := hashKey(key)
+		if !valid || i < fewKeys && keys.add(h) && earlier(m, i, key) {
 			w.irregular = true
 			return dst
 		}
 		dst = append(dst, ':')
 		if f != nil {
-			f.see(key, v, false)
+			f.see(key, h, v, false)
 		}
 		dst = w.value(dst, v, p.child(key))
 		i++
@@ -179,18 +187,26 @@ func (w *writer) attributes(dst []byte, m pcommon.Map, p *place, f *finding) []b
 // fewKeys is how many keys are compared one by one.
 const fewKeys = 48
 
+// hashKey is a quick hash of a key: it tells most keys of a record apart, and a
+// producer may choose keys that it does not.
+func hashKey(key string) uint32 {
+	n := len(key)
+	h := uint32(n) * 0x9e3779b1
+	if n > 0 {
+		h ^= (uint32(key[n-1]) | uint32(key[n/2])<<8 | uint32(key[0])<<16 | uint32(key[n*3/4])<<24) * 0x85ebca6b
+	}
+	return (h ^ h>>15) * 0x2c1b3c6d
+}
+
 // keySet is a set of keys that may claim to hold one that it does not.
 type keySet [4]uint64
 
-// add adds key and reports whether it may have been there.
-func (s *keySet) add(key string) bool {
-	h := uint32(len(key)) * 0x9e3779b1
-	if n := len(key); n > 0 {
-		h ^= (uint32(key[n-1]) | uint32(key[n/2])<<8 | uint32(key[0])<<16 | uint32(key[n*3/4])<<24) * 0x85ebca6b
-	}
-	h = (h ^ h>>15) * 0x2c1b3c6d >> 24
-	was := s[h>>6]>>(h&63)&1 != 0
-	s[h>>6] |= 1 << (h & 63)
+// add adds the key of that hash and reports whether it may have been there.
+func (s *keySet) add(h uint32) bool {
+	h >>= 24
+	bit := uint64(1) << (h & 63)
+	was := s[h>>6]&bit != 0
+	s[h>>6] |= bit
 	return was
 }
 
@@ -214,7 +230,11 @@ func (w *writer) distinct(m pcommon.Map) bool {
 	if w.seen == nil {
 		w.seen = make(map[string]struct{})
 	}
-	defer clear(w.seen)
+	defer func() {
+		if clear(w.seen); m.Len() > maxKept {
+			w.seen = nil // clearing a map costs what it once held
+		}
+	}()
 	for key := range m.All() {
 		w.seen[key] = struct{}{}
 		if !utf8.ValidString(key) {
@@ -247,7 +267,7 @@ func (w *writer) irregularMap(dst []byte, m pcommon.Map, p *place, f *finding) [
 		at, ok := last[key]
 		shadowed := !ok || at != i
 		if f != nil {
-			f.see(key, v, shadowed)
+			f.see(key, hashKey(key), v, shadowed)
 		}
 		if shadowed {
 			continue
