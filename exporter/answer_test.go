@@ -188,9 +188,7 @@ func TestAnswers(t *testing.T) {
 					if open == nil {
 						open = opens(newFakeLog(tt.script))
 					}
-					r := newRigNamed(t, "", o, func(set collector.Settings) (collector.Logs, error) {
-						return exporter.NewWith(t.Context(), set, o, open, 2000)
-					})
+					r := newRigLimited(t, o, open, 2000)
 					r.start(t)
 					defer func() { _ = r.Shutdown(context.Background()) }()
 					if tt.before != nil {

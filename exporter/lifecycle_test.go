@@ -315,7 +315,7 @@ func TestTwoExportersOnOneDirectory(t *testing.T) {
 	create := func(dir, name string) *rig {
 		o := defaults()
 		o.Directory = dir
-		return newRigNamed(t, name, o, func(set collector.Settings) (collector.Logs, error) {
+		return newRigNamed(t, name, func(set collector.Settings) (collector.Logs, error) {
 			return exporter.NewWith(t.Context(), set, o, opens(newFakeLog(nil)), chain.MaxBody)
 		})
 	}

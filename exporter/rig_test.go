@@ -204,12 +204,19 @@ func opens(steps ...any) openFunc {
 
 func newRig(t *testing.T, o exporter.Options, open openFunc) *rig {
 	t.Helper()
-	return newRigNamed(t, "", o, func(set collector.Settings) (collector.Logs, error) {
-		return exporter.NewWith(t.Context(), set, o, open, chain.MaxBody)
+	return newRigLimited(t, o, open, chain.MaxBody)
+}
+
+// newRigLimited is newRig on a log that takes bodies of maxBody bytes.
+func newRigLimited(t *testing.T, o exporter.Options, open openFunc, maxBody int) *rig {
+	t.Helper()
+	return newRigNamed(t, "", func(set collector.Settings) (collector.Logs, error) {
+		return exporter.NewWith(t.Context(), set, o, open, maxBody)
 	})
 }
 
-func newRigNamed(t *testing.T, name string, _ exporter.Options, create func(collector.Settings) (collector.Logs, error)) *rig {
+// newRigNamed is an exporter audit/name, which create makes.
+func newRigNamed(t *testing.T, name string, create func(collector.Settings) (collector.Logs, error)) *rig {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
 	r := &rig{host: &host{}, logs: logs, telemetry: componenttest.NewTelemetry()}
