@@ -57,11 +57,18 @@ func TestGoSDK(t *testing.T) {
 			requireIntact(t, c.Audit)
 			got := events(t, c.Audit)
 			require.Len(t, got, 5)
-			require.Equal(t, "auth.success", got[0].Attributes["event.name"])
-			require.Equal(t, "s-ada", got[0].Attributes["session.id"])
-			require.EqualValues(t, 1000, got[1].Attributes["order.number"])
-			require.Equal(t, map[string]any{"tea": 1.0, "cup": 2.0}, got[1].Attributes["order.items"])
-			require.Equal(t, "wrong password", got[4].Attributes["reason"])
+			named := map[any][]*event{}
+			for _, e := range got {
+				named[e.Attributes["event.name"]] = append(named[e.Attributes["event.name"]], e)
+			}
+			require.Len(t, named["auth.success"], 2)
+			require.Equal(t, "s-ada", named["auth.success"][0].Attributes["session.id"])
+			require.Len(t, named["order.placed"], 2)
+			order := named["order.placed"][0].Attributes
+			require.EqualValues(t, 1000, order["order.number"])
+			require.Equal(t, map[string]any{"tea": 1.0, "cup": 2.0}, order["order.items"])
+			require.Len(t, named["auth.failure"], 1)
+			require.Equal(t, "wrong password", named["auth.failure"][0].Attributes["reason"])
 		})
 	}
 }
@@ -167,12 +174,12 @@ func TestValidateRefuses(t *testing.T) {
 	t.Parallel()
 	config := filepath.Join(root, "testdata", "collector.yaml")
 	for _, tt := range []struct{ set, says string }{
-		{set: "exporters::audit::flush::mode=sometimes", says: "flush::mode"},
+		{set: "exporters::audit::flush::mode=sometimes", says: `exporters::audit: flush.mode: "sometimes"`},
 		{set: "exporters::audit::flush::batch_interval=1", says: "write 1s"},
-		{set: "exporters::audit::flush::batch_size=0", says: "batch_size"},
+		{set: "exporters::audit::flush::batch_size=0", says: "flush.batch_size: 0"},
 		{set: "exporters::audit::sending_queue::queue_size=10", says: "sending_queue"},
-		{set: "exporters::audit::permissions::file=0644", says: "world"},
-		{set: "exporters::audit::critical::conditions=[nonsense(]", says: "critical::conditions"},
+		{set: "exporters::audit::permissions::file='0644'", says: "world"},
+		{set: "exporters::audit::critical::conditions=[nonsense(]", says: "critical.conditions[0]"},
 	} {
 		t.Run(tt.set, func(t *testing.T) {
 			t.Parallel()

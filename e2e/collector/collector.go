@@ -98,6 +98,9 @@ func (c *Collector) Log() string {
 	return string(b)
 }
 
+// Pid is the id of the process.
+func (c *Collector) Pid() int { return c.cmd.Process.Pid }
+
 // Signal sends the process a signal.
 func (c *Collector) Signal(s syscall.Signal) error { return c.cmd.Process.Signal(s) }
 

@@ -59,7 +59,7 @@ func (s *Shop) SignIn(ctx context.Context, user, ip string, ok bool) {
 	attrs := []slog.Attr{
 		slog.String("user.name", user),
 		slog.String("client.address", ip),
-		slog.Group("session", slog.String("id", "s-"+user)),
+		slog.String("session.id", "s-"+user),
 	}
 	if ok {
 		s.web.LogAttrs(ctx, slog.LevelInfo, "signed in", append(attrs, slog.String("event.name", "auth.success"))...)
