@@ -12,6 +12,11 @@ type Fault struct {
 	Offset  int64  `json:"offset"`            // of the line's first byte in the segment
 	Seq     uint64 `json:"seq,omitempty"`     // of the entry that should stand there
 	Reason  string `json:"reason"`            // without content of events
+	// Recorded is the segment whose opening entry first records that the bytes are
+	// missing; "" if none does.
+	Recorded string `json:"recorded_by,omitempty"`
+
+	gap [2]uint64 // ordinals of the segments that are missing, from and to; 0: none
 }
 
 func (f Fault) String() string {
@@ -23,6 +28,9 @@ func (f Fault) String() string {
 		fmt.Fprintf(&b, "line %d, offset %d, seq %d: ", f.Line, f.Offset, f.Seq)
 	}
 	b.WriteString(f.Reason)
+	if f.Recorded != "" {
+		b.WriteString(" (removed while the writer was at work, as " + f.Recorded + " records)")
+	}
 	return b.String()
 }
 

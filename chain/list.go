@@ -1,10 +1,12 @@
 package chain
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/otelaudit/auditexporter/internal/durable"
@@ -52,18 +54,31 @@ var segmentForm = regexp.MustCompile(`^[0-9]{10}-[0-9]{20}\.jsonl$`)
 
 const errMisnamed = "its name has an ordinal or a seq that no segment can have"
 
-// fault finds what is wrong with the segments' names, from the first on.
-func (l listing) fault() *Fault {
+// misnaming finds a name of a segment's form that is none.
+func (l listing) misnaming() *Fault {
 	for _, n := range l.misnamed {
 		return &Fault{Segment: n, Reason: errMisnamed}
 	}
-	for i, s := range l.segments {
+	return nil
+}
+
+// fault finds what is wrong with the segments' names, from the first on. Those
+// that are recorded as missing need not be there.
+func (l listing) fault(missing []Range) *Fault {
+	all := slices.Clone(l.segments)
+	for _, m := range missing {
+		if name, ok := ParseSegmentName(m.Segment); ok && m.Offset == 0 && !slices.Contains(all, name) {
+			all = append(all, name)
+		}
+	}
+	slices.SortFunc(all, func(a, b SegmentName) int { return cmp.Compare(a.Ordinal, b.Ordinal) })
+	for i, s := range all {
 		switch {
 		case s.Ordinal != uint64(i)+1:
 			return &Fault{Segment: s.String(), Reason: fmt.Sprintf("a segment with ordinal %d should stand here", i+1)}
 		case i == 0 && s.FirstSeq != 1:
 			return &Fault{Segment: s.String(), Reason: "the first segment must begin with seq 1"}
-		case i > 0 && s.FirstSeq <= l.segments[i-1].FirstSeq:
+		case i > 0 && s.FirstSeq <= all[i-1].FirstSeq:
 			return &Fault{Segment: s.String(), Reason: "it must begin with a higher seq than the segment before"}
 		}
 	}

@@ -34,7 +34,7 @@ type dirLock struct {
 func lockDirectory(ctx context.Context, fsys durable.FS, dir string) (*dirLock, error) {
 	deadline := time.Now().Add(lockPatience)
 	for {
-		l, err := fsys.Lock(dir)
+		l, err := lockNamed(fsys, dir)
 		if err == nil {
 			own.Lock()
 			defer own.Unlock()
@@ -56,6 +56,26 @@ func lockDirectory(ctx context.Context, fsys durable.FS, dir string) (*dirLock, 
 		case <-time.After(lockPoll):
 		}
 	}
+}
+
+// lockNamed locks dir. A folder that lost its name before it was locked is
+// somebody else's, so it counts as locked until the name's folder is looked at.
+func lockNamed(fsys durable.FS, dir string) (durable.Lock, error) {
+	l, err := fsys.Lock(dir)
+	if err != nil {
+		return nil, err
+	}
+	locked, err := l.Stat()
+	if err == nil {
+		var named durable.Info
+		if named, err = fsys.Stat(dir); err == nil && !durable.SameFile(locked, named) {
+			err = durable.ErrLocked
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.Unlock())
+	}
+	return l, nil
 }
 
 // announceClosing lets a later writer of this process wait for the lock.

@@ -30,8 +30,10 @@ func (w *Writer) resume(ctx context.Context, id LogID) error {
 		if err != nil {
 			return err
 		}
-		if r.Broken() {
-			return w.tampered(r.Faults[0])
+		for _, f := range r.Faults {
+			if f.Recorded == "" {
+				return w.tampered(f)
+			}
 		}
 	}
 	n, err := w.examine(l)
@@ -45,7 +47,7 @@ func (w *Writer) resume(ctx context.Context, id LogID) error {
 	if err := w.removeTemps(l); err != nil {
 		return err
 	}
-	return w.resumeAfter(n)
+	return w.resumeAfter(l, n)
 }
 
 // newest is the newest segment as opening found it.
@@ -59,21 +61,33 @@ type newest struct {
 // examine checks what every opening checks: names and ordinals, the newest
 // segment whole, the extent and opening entry of the one before, the mark.
 func (w *Writer) examine(l listing) (n newest, err error) {
-	if f := l.fault(); f != nil {
+	if f := l.misnaming(); f != nil {
 		return n, w.tampered(*f)
 	}
 	last := len(l.segments) - 1
+	o, fault, err := readOpening(w.o.FS, w.folder, w.id, l.segments[last])
+	if err != nil {
+		return n, err
+	}
+	if fault == nil {
+		fault = l.fault(o.Missing)
+	}
+	if fault != nil {
+		return n, w.tampered(*fault)
+	}
+	w.missing = o.Missing
 	prev := Genesis(w.id)
-	if last > 0 {
-		if prev, err = w.examineBefore(l.segments[last-1], l.segments[last]); err != nil {
+	if o.Previous != nil {
+		if err := w.examineBefore(o); err != nil {
 			return n, err
 		}
+		prev = o.Previous.Head
 	}
 	mark, marked := ReadMark(w.o.FS, w.folder, w.id)
 	if n.file, err = w.openNewest(l.segments[last]); err != nil {
 		return n, err
 	}
-	fault, err := n.check(w.id, l.segments[last], prev, mark, marked)
+	fault, err = n.check(w.id, l.segments[last], prev, mark, marked)
 	if err == nil && fault != nil {
 		err = w.tampered(*fault)
 	}
@@ -104,49 +118,57 @@ func (w *Writer) openNewest(name SegmentName) (durable.File, error) {
 	return f, nil
 }
 
-// examineBefore checks the opening entry of a sealed segment and the end that
-// its successor states, and returns the head there.
-func (w *Writer) examineBefore(name, successor SegmentName) (Head, error) {
-	var next Opened
-	for _, s := range []SegmentName{name, successor} {
-		o, fault, err := readOpening(w.o.FS, w.folder, w.id, s)
-		if err != nil {
-			return Head{}, err
-		}
-		if fault != nil {
-			return Head{}, w.tampered(*fault)
-		}
-		next = o
+// examineBefore checks the opening entry of the segment before the newest, and
+// the end that the newest's opening entry o states of it.
+func (w *Writer) examineBefore(o Opened) error {
+	name, ok := ParseSegmentName(o.Previous.Segment)
+	if !ok || name.Ordinal+1 != o.Ordinal {
+		return w.tampered(Fault{Segment: o.Previous.Segment, Reason: "the newest segment names this one as the one before"})
+	}
+	gone := o.missingFrom(name.String())
+	if gone == 0 {
+		return nil
+	}
+	_, fault, err := readOpening(w.o.FS, w.folder, w.id, name)
+	if err != nil {
+		return err
+	}
+	if fault != nil {
+		return w.tampered(*fault)
 	}
 	f, err := w.o.FS.Open(filepath.Join(w.folder, name.String()))
 	if err != nil {
-		return Head{}, fmt.Errorf("couldn't open segment: %w", err)
+		return fmt.Errorf("couldn't open segment: %w", err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return Head{}, fmt.Errorf("couldn't stat segment: %w", err)
+		return fmt.Errorf("couldn't stat segment: %w", err)
 	}
-	reason, err := checkExtent(f, info.Size, name, next)
+	if gone > 0 && info.Size < o.Previous.Length {
+		if info.Size < gone {
+			return w.tampered(Fault{Segment: name.String(), Offset: info.Size, Reason: fmt.Sprintf("what is recorded as missing begins at offset %d", gone)})
+		}
+		return nil
+	}
+	reason, err := checkExtent(f, info.Size, o)
 	if err != nil {
-		return Head{}, fmt.Errorf("couldn't read segment %s: %w", name, err)
+		return fmt.Errorf("couldn't read segment %s: %w", name, err)
 	}
 	if reason != "" {
-		return Head{}, w.tampered(Fault{Segment: name.String(), Offset: next.Previous.Length, Reason: reason})
+		return w.tampered(Fault{Segment: name.String(), Offset: o.Previous.Length, Reason: reason})
 	}
-	return next.Previous.Head, nil
+	return nil
 }
 
 // checkExtent compares a segment's end with what its successor states, and
 // returns what is wrong. Cut bytes are not read.
-func checkExtent(f io.ReaderAt, size int64, name SegmentName, next Opened) (reason string, err error) {
+func checkExtent(f io.ReaderAt, size int64, next Opened) (reason string, err error) {
 	p := next.Previous
 	switch {
-	case p.Segment != name.String():
-		return "the next segment names another as the one before", nil
 	case size < p.Length:
 		return fmt.Sprintf("the segment has %d bytes, the next one vouches for %d", size, p.Length), nil
-	case size > p.Length && next.cutAt(name.String(), p.Length) == nil:
+	case size > p.Length && next.cutAt(p.Segment, p.Length) == nil:
 		return fmt.Sprintf("%d bytes follow that the next segment does not declare as cut", size-p.Length), nil
 	}
 	line, err := lineBefore(f, p.Length)
@@ -166,6 +188,17 @@ func (o *Opened) cutAt(segment string, offset int64) *Cut {
 		}
 	}
 	return nil
+}
+
+// missingFrom returns the offset from which on a segment is recorded as missing,
+// -1 if it is not.
+func (o *Opened) missingFrom(segment string) int64 {
+	for _, m := range o.Missing {
+		if m.Segment == segment {
+			return m.Offset
+		}
+	}
+	return -1
 }
 
 // lineBefore returns the line that ends at offset end, without its LF; nil if
@@ -274,7 +307,7 @@ func rewrite(f durable.File, from, to int64) error {
 }
 
 // resumeAfter begins the segment that follows the entries that count.
-func (w *Writer) resumeAfter(n newest) error {
+func (w *Writer) resumeAfter(l listing, n newest) error {
 	o := Opened{Cause: CauseStart, Checked: w.o.VerifyOnStart.String()}
 	previous := &Previous{Segment: n.Name.String(), Length: n.Valid, Head: n.Head}
 	if n.size > n.Valid {
@@ -290,6 +323,9 @@ func (w *Writer) resumeAfter(n newest) error {
 		}})
 	}
 	w.ordinal = n.Name.Ordinal
+	if err := w.knowEarlier(l, n); err != nil {
+		return err
+	}
 	seg, size, head, err := w.birth(previous, o, nil, nil)
 	if err != nil {
 		return err
@@ -299,6 +335,19 @@ func (w *Writer) resumeAfter(n newest) error {
 	if err := n.file.Chmod(w.o.SealedMode); err != nil {
 		w.o.Notice(Notice{Text: "couldn't make a sealed segment read-only", Attrs: map[string]any{"segment": n.Name.String(), "error": err.Error()}})
 	}
+	return nil
+}
+
+// knowEarlier notes the segments that are there.
+func (w *Writer) knowEarlier(l listing, n newest) error {
+	for _, name := range l.segments[:len(l.segments)-1] {
+		info, err := w.o.FS.Stat(filepath.Join(w.folder, name.String()))
+		if err != nil {
+			return fmt.Errorf("couldn't stat segment: %w", err)
+		}
+		w.earlier = append(w.earlier, extent{name: name, length: info.Size})
+	}
+	w.earlier = append(w.earlier, extent{name: n.Name, length: n.Valid})
 	return nil
 }
 

@@ -1,18 +1,10 @@
 package chain
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"errors"
-	"fmt"
-	"path/filepath"
 	"time"
-
-	"github.com/otelaudit/auditexporter/internal/durable"
 )
-
-// foreignExt is added to the name of a file that took a segment's name.
-const foreignExt = ".foreign"
 
 // Renew gives up the segment and continues from the last synced entry in a new
 // one, whose opening entry declares the cut. The entries of keep follow it, in
@@ -31,7 +23,7 @@ func (w *Writer) Renew(cause error, keep []*Batch) error {
 	cut := w.cut(cause)
 	w.mu.Unlock()
 
-	if err := w.restore(); err != nil {
+	if err := w.restore(cause); err != nil {
 		return err
 	}
 	events := 0
@@ -97,50 +89,4 @@ func rootCause(err error) string {
 		}
 		err = inner
 	}
-}
-
-// restore gives the given-up segment its name back if that is gone or another
-// file has it: the synced bytes are copied from the descriptor that is still
-// open, checked, and synced under the name.
-func (w *Writer) restore() error {
-	seg, length := w.seg, w.synced.offset
-	named, err := w.o.FS.Stat(seg.path)
-	switch {
-	case err == nil && durable.SameFile(named, seg.id):
-		return nil
-	case err == nil:
-		if err := w.o.FS.Rename(seg.path, seg.path+foreignExt); err != nil {
-			return fmt.Errorf("couldn't put aside the file that has segment %s's name: %w", seg.name, err)
-		}
-	case !durable.IsNotExist(err):
-		return fmt.Errorf("couldn't stat segment %s: %w", seg.name, err)
-	}
-	buf := make([]byte, length)
-	if _, err := seg.file.ReadAt(buf, 0); err != nil {
-		return fmt.Errorf("couldn't read segment %s back: %w", seg.name, err)
-	}
-	c, err := checkSegment(bytes.NewReader(buf), seg.name, w.id, seg.after, 0, nil)
-	if err == nil && (c.Fault != nil || c.Head != w.synced.head) {
-		err = errors.New("its bytes are not those written")
-	}
-	if err != nil {
-		return fmt.Errorf("couldn't read segment %s back: %w", seg.name, err)
-	}
-	f, err := w.writeNew(seg.path+tempExt, buf)
-	if err != nil {
-		return fmt.Errorf("couldn't copy segment %s back: %w", seg.name, err)
-	}
-	info, err := f.Stat()
-	if err == nil {
-		err = w.o.FS.Rename(seg.path+tempExt, seg.path)
-	}
-	if err == nil {
-		err = w.o.FS.SyncDir(filepath.Dir(seg.path))
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("couldn't name segment %s again: %w", seg.name, err), f.Close())
-	}
-	old := seg.file
-	seg.file, seg.id = f, info
-	return old.Close()
 }

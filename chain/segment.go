@@ -39,7 +39,7 @@ func (w *Writer) birth(previous *Previous, o Opened, more []any, keep []*Batch) 
 	o.SystemEvent = w.event(TypeOpened)
 	o.LogID, o.Ordinal, o.Format = w.id, name.Ordinal, FormatVersion
 	o.Software, o.Instance, o.BootID, o.Config = w.o.Software, w.o.Instance, w.o.BootID, w.o.Config
-	o.Previous = previous
+	o.Previous, o.Missing = previous, w.missing
 
 	var first Batch
 	for _, e := range append([]any{o}, more...) {

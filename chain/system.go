@@ -59,8 +59,11 @@ type Opened struct {
 	// follows its length is cut. Absent in the first segment.
 	Previous *Previous `json:"previous,omitempty"`
 	// Checked says what was verified before: "tail" or "full" at a start, else absent.
-	Checked  string      `json:"checked,omitempty"`
-	Cuts     []Cut       `json:"cuts,omitempty"`
+	Checked string `json:"checked,omitempty"`
+	Cuts    []Cut  `json:"cuts,omitempty"`
+	// Missing is what was removed from outside while a writer was at work, from
+	// the opening entry on that first tells of it.
+	Missing  []Range     `json:"missing,omitempty"`
 	Succeeds []Succeeded `json:"succeeds,omitempty"`
 }
 
@@ -84,6 +87,13 @@ type Cut struct {
 	Length  int64  `json:"length"`  // bytes
 	SHA256  Hash   `json:"sha256"`
 	Cause   string `json:"cause"`
+}
+
+// Range is bytes of an earlier segment that are gone.
+type Range struct {
+	Segment string `json:"segment"` // file name
+	Offset  int64  `json:"offset"`  // bytes; at 0 all of the segment is gone
+	Length  int64  `json:"length"`  // bytes, to the end of what counted
 }
 
 // Succeeded is a broken log beside this one, which goes on in its place.

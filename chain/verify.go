@@ -185,6 +185,7 @@ func verifyLog(ctx context.Context, fsys durable.FS, folder string, id LogID, o 
 		}
 	}
 	v.checkMark()
+	v.attribute()
 	v.sum()
 	return v.report, nil
 }

@@ -54,7 +54,7 @@ func (v *verification) plan(list listing) error {
 			switch {
 			case name.Ordinal != before.Ordinal+1:
 				p.gap = true
-				v.fault(Fault{Reason: gapReason(before.Ordinal, name)})
+				v.fault(missingSegments(before.Ordinal, name))
 			case name.FirstSeq <= before.FirstSeq:
 				p.gap = true
 				v.fault(Fault{Segment: name.String(), Seq: name.FirstSeq, Reason: "first seq is not above that of the segment before"})
@@ -71,7 +71,7 @@ func (v *verification) plan(list listing) error {
 		v.fault(Fault{Segment: names[0].String(), Seq: 1, Reason: "first segment does not begin with seq 1"})
 	}
 	if len(names) > 0 && names[0].Ordinal != 1 {
-		v.fault(Fault{Reason: gapReason(0, names[0])})
+		v.fault(missingSegments(0, names[0]))
 	}
 	if len(names) == 0 && v.report.Pending == nil {
 		v.fault(Fault{Reason: "folder holds no segment"})
@@ -80,15 +80,19 @@ func (v *verification) plan(list listing) error {
 	return nil
 }
 
-func gapReason(before uint64, name SegmentName) string {
-	switch n := name.Ordinal - before - 1; {
-	case name.Ordinal == before:
-		return fmt.Sprintf("two segments have ordinal %d", before)
-	case n == 1:
-		return fmt.Sprintf("segment with ordinal %d is missing", before+1)
-	default:
-		return fmt.Sprintf("segments with ordinals %d to %d are missing", before+1, name.Ordinal-1)
+// missingSegments says what is wrong with a segment that does not follow the
+// ordinal before.
+func missingSegments(before uint64, name SegmentName) Fault {
+	if name.Ordinal == before {
+		return Fault{Reason: fmt.Sprintf("two segments have ordinal %d", before)}
 	}
+	f := Fault{gap: [2]uint64{before + 1, name.Ordinal - 1}}
+	if f.gap[0] == f.gap[1] {
+		f.Reason = fmt.Sprintf("segment with ordinal %d is missing", f.gap[0])
+	} else {
+		f.Reason = fmt.Sprintf("segments with ordinals %d to %d are missing", f.gap[0], f.gap[1])
+	}
+	return f
 }
 
 // judged returns the segments that the lock lets us judge; the rest is in

@@ -25,7 +25,11 @@ type Writer struct {
 	lock     *dirLock
 	mark     *markFile // nil if it can't be opened
 	link     linker    // owned by Write
-	failure  *Failure  // what Renew recovers from; owned by Renew
+
+	// Owned by the calls that exclude each other.
+	failure *Failure // what Renew recovers from
+	earlier []extent // the segments before seg that were there
+	missing []Range  // what of them, and of seg, is known to be gone
 
 	mu      sync.Mutex // guards all below
 	seg     *segment
@@ -69,6 +73,7 @@ type Info struct {
 	Head     Head  // of the last written entry
 	Synced   Head  // of the last synced entry
 	Unsynced int64 // bytes
+	Missing  []Range
 	Counts   Counts
 }
 
@@ -78,7 +83,7 @@ func (w *Writer) Info() Info {
 	defer w.mu.Unlock()
 	return Info{
 		LogID: w.id, Folder: w.folder, Segment: w.seg.name.String(), Ordinal: w.ordinal,
-		Head: w.written.head, Synced: w.synced.head, Unsynced: w.handed - w.synced.offset, Counts: w.counts,
+		Missing: w.missing, Head: w.written.head, Synced: w.synced.head, Unsynced: w.handed - w.synced.offset, Counts: w.counts,
 	}
 }
 
@@ -104,6 +109,12 @@ func (w *Writer) Write(batches []*Batch) error {
 	if len(buf) == 0 {
 		return nil
 	}
+	if err := w.unshortened(seg, from.offset); err != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.failed = err
+		return err
+	}
 	end := from.offset + int64(len(buf))
 	w.mu.Lock()
 	// Known before the bytes can be there: a Sync that runs meanwhile compares
@@ -123,6 +134,19 @@ func (w *Writer) Write(batches []*Batch) error {
 	w.counts.Events += counts.Events
 	w.counts.System += counts.System
 	w.counts.Bytes += uint64(len(buf))
+	return nil
+}
+
+// unshortened compares the size of the file with what was written: bytes written
+// behind a cut-off end would hide it from the check after the sync.
+func (w *Writer) unshortened(seg *segment, size int64) error {
+	info, err := seg.file.Stat()
+	switch {
+	case err != nil:
+		return &writeError{fmt.Errorf("couldn't stat segment %s: %w", seg.name, err)}
+	case info.Size != size:
+		return &TouchedError{Segment: seg.name.String(), What: fmt.Sprintf("the file has %d bytes instead of %d", info.Size, size)}
+	}
 	return nil
 }
 
@@ -236,7 +260,7 @@ func (w *Writer) previous() *Previous {
 // adopt makes a born segment the one to append to and seals the one before.
 func (w *Writer) adopt(seg *segment, size int64, head Head, system, events int) {
 	w.mu.Lock()
-	old := w.seg
+	old, sealed := w.seg, w.synced.offset
 	for _, c := range w.chunks {
 		w.giveBuffer(c.buf)
 	}
@@ -249,6 +273,7 @@ func (w *Writer) adopt(seg *segment, size int64, head Head, system, events int) 
 	w.writeMark(true)
 	w.mu.Unlock()
 	if old != nil {
+		w.earlier = append(w.earlier, extent{name: old.name, length: sealed})
 		w.seal(old)
 	}
 }

@@ -375,6 +375,86 @@ func TestTouchedFromOutside(t *testing.T) {
 	}
 }
 
+// What was removed while the writer was at work and can't be copied back is
+// recorded: the next start accepts exactly that, and verify calls it broken.
+func TestRemovedFromOutside(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		touch   func(t *testing.T, dir string, segs []string)
+		missing int // segments
+	}{
+		{"newest shortened", func(t *testing.T, _ string, s []string) { truncateBy(t, s[1], 7) }, 1},
+		{"log folder removed", func(t *testing.T, _ string, s []string) {
+			require.NoError(t, os.RemoveAll(filepath.Dir(s[0])))
+		}, 1},
+		{"directory removed", func(t *testing.T, dir string, _ []string) { require.NoError(t, os.RemoveAll(dir)) }, 1},
+		{"directory swapped for an empty one", func(t *testing.T, dir string, _ []string) {
+			require.NoError(t, os.Rename(dir, dir+".away"))
+			require.NoError(t, os.Mkdir(dir, 0o700))
+		}, 1},
+		{"first segment removed with the newest", func(t *testing.T, _ string, s []string) {
+			require.NoError(t, os.Remove(s[0]))
+			require.NoError(t, os.Remove(s[1]))
+		}, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "audit")
+			w := open(t, chain.Options{Directory: dir})
+			write(t, w, "a")
+			require.NoError(t, w.Rotate())
+			write(t, w, "b")
+			tt.touch(t, dir, segments(t, dir))
+			c := batch("c")
+			err := w.Write([]*chain.Batch{c})
+			if err == nil {
+				err = w.Sync()
+			}
+			var touched *chain.TouchedError
+			require.ErrorAs(t, err, &touched)
+			require.NoError(t, w.Renew(err, []*chain.Batch{c}))
+			write(t, w, "d")
+			require.NoError(t, w.Close())
+			missing := opened(t, dir).Missing
+			require.Len(t, missing, tt.missing)
+
+			w = open(t, chain.Options{Directory: dir, VerifyOnStart: chain.VerifyFull})
+			write(t, w, "e")
+			require.Equal(t, missing, w.Info().Missing)
+			require.NoError(t, w.Rotate())
+			require.NoError(t, w.Close())
+			require.Equal(t, missing, opened(t, dir).Missing, "repeated in later segments")
+			faults := verifyFaults(t, dir)
+			require.NotEmpty(t, faults)
+			for _, f := range faults {
+				require.NotEmpty(t, f.Recorded, f.String())
+			}
+
+			// Nothing else may be missing.
+			s := segments(t, dir)
+			require.NoError(t, os.Remove(s[len(s)-2]))
+			_, err = chain.Open(t.Context(), chain.Options{Directory: dir})
+			var tampered *chain.TamperError
+			require.ErrorAs(t, err, &tampered)
+		})
+	}
+}
+
+func TestRecreatedDirectoryOfAnother(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "audit")
+	w := open(t, chain.Options{Directory: dir})
+	write(t, w, "a")
+	require.NoError(t, os.Rename(dir, dir+".away"))
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	other, err := durable.OS().Lock(dir)
+	require.NoError(t, err)
+	err = w.Sync()
+	var held *chain.HeldError
+	require.ErrorAs(t, w.Renew(err, nil), &held)
+	require.NoError(t, other.Unlock())
+	require.NoError(t, w.Renew(err, nil))
+	require.NoError(t, w.Close())
+}
+
 func TestOneWriter(t *testing.T) {
 	dir := t.TempDir()
 	w := open(t, chain.Options{Directory: dir})

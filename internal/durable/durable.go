@@ -87,3 +87,6 @@ func SameFile(a, b Info) bool { return a.Device == b.Device && a.Inode == b.Inod
 
 // IsNotExist tells whether err says that a name does not exist.
 func IsNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// IsExist tells whether err says that a name exists already.
+func IsExist(err error) bool { return errors.Is(err, fs.ErrExist) }

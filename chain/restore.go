@@ -1,0 +1,203 @@
+package chain
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+
+	"github.com/otelaudit/auditexporter/internal/durable"
+)
+
+// foreignExt is added to the name of a file that took a segment's name.
+const foreignExt = ".foreign"
+
+// extent is a sealed segment as the writer knows it.
+type extent struct {
+	name   SegmentName
+	length int64 // bytes that must be there
+}
+
+// restore puts back what was touched from outside, as far as it can: the folders,
+// and the given-up segment under its name, copied from the descriptor that is
+// still open and checked. What can't be copied back is noted as missing. Each
+// step can be repeated; a crash in between leaves what opening calls tampering,
+// which it is.
+func (w *Writer) restore(cause error) error {
+	var touched *TouchedError
+	if !errors.As(cause, &touched) {
+		return nil
+	}
+	if err := w.restoreDirectory(); err != nil {
+		return err
+	}
+	if err := w.restoreFolder(); err != nil {
+		return err
+	}
+	if err := w.restoreSegment(); err != nil {
+		return err
+	}
+	return w.missEarlier()
+}
+
+// restoreDirectory makes sure that the directory's name is that of the folder
+// whose lock is held. Another folder is locked before it is used.
+func (w *Writer) restoreDirectory() error {
+	if err := makeDirectory(w.o.FS, w.o.Directory, w.o.DirectoryMode); err != nil {
+		return err
+	}
+	locked, err := w.lock.Stat()
+	if err != nil {
+		return fmt.Errorf("couldn't stat the locked directory: %w", err)
+	}
+	named, err := w.o.FS.Stat(w.o.Directory)
+	if err != nil {
+		return fmt.Errorf("couldn't stat directory: %w", err)
+	}
+	if durable.SameFile(locked, named) {
+		return nil
+	}
+	lock, err := lockNamed(w.o.FS, w.o.Directory)
+	if errors.Is(err, durable.ErrLocked) {
+		return &HeldError{Directory: w.o.Directory}
+	}
+	if err != nil {
+		return fmt.Errorf("couldn't lock directory: %w", err)
+	}
+	old := w.lock.Lock
+	w.lock.Lock = lock
+	if err := old.Unlock(); err != nil {
+		return fmt.Errorf("couldn't unlock the directory that lost its name: %w", err)
+	}
+	return nil
+}
+
+// restoreFolder makes the log's folder again if it is gone. In one that came from
+// elsewhere, segments that this log does not have are put aside.
+func (w *Writer) restoreFolder() error {
+	err := w.o.FS.Mkdir(w.folder, w.o.DirectoryMode)
+	if err == nil {
+		err = w.o.FS.SyncDir(w.o.Directory)
+	} else if durable.IsExist(err) {
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("couldn't make log folder again: %w", err)
+	}
+	if err := w.enterFolder(); err != nil {
+		return err
+	}
+	l, err := listFolder(w.o.FS, w.folder)
+	if err != nil {
+		return err
+	}
+	for _, name := range l.segments {
+		ours := name == w.seg.name || slices.ContainsFunc(w.earlier, func(e extent) bool { return e.name == name })
+		if !ours {
+			if err := w.putAside(filepath.Join(w.folder, name.String())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *Writer) putAside(path string) error {
+	if err := w.o.FS.Rename(path, path+foreignExt); err != nil {
+		return fmt.Errorf("couldn't put aside a file that has a segment's name: %w", err)
+	}
+	return nil
+}
+
+// restoreSegment gives the given-up segment its name back if that is gone or
+// another file has it. Of a segment that was shortened or overwritten, only the
+// entries before that are left.
+func (w *Writer) restoreSegment() error {
+	seg := w.seg
+	named, err := w.o.FS.Stat(seg.path)
+	gone := durable.IsNotExist(err)
+	if err != nil && !gone {
+		return fmt.Errorf("couldn't stat segment %s: %w", seg.name, err)
+	}
+	synced := io.NewSectionReader(seg.file, 0, w.synced.offset)
+	c, err := checkSegment(synced, seg.name, w.id, seg.after, 0, nil)
+	if err != nil {
+		return fmt.Errorf("couldn't read segment %s back: %w", seg.name, err)
+	}
+	if c.Valid < w.synced.offset {
+		w.miss(Range{Segment: seg.name.String(), Offset: c.Valid, Length: w.synced.offset - c.Valid})
+	}
+	if !gone && durable.SameFile(named, seg.id) {
+		return nil
+	}
+	if !gone {
+		if err := w.putAside(seg.path); err != nil {
+			return err
+		}
+	}
+	if c.Valid == 0 {
+		return nil
+	}
+	return w.copyBack(seg, c.Valid)
+}
+
+// copyBack makes a synced file of the first n bytes of a segment and names it.
+func (w *Writer) copyBack(seg *segment, n int64) error {
+	buf := make([]byte, n)
+	if _, err := seg.file.ReadAt(buf, 0); err != nil {
+		return fmt.Errorf("couldn't read segment %s back: %w", seg.name, err)
+	}
+	f, err := w.writeNew(seg.path+tempExt, buf)
+	if err != nil {
+		return fmt.Errorf("couldn't copy segment %s back: %w", seg.name, err)
+	}
+	info, err := f.Stat()
+	if err == nil {
+		err = w.o.FS.Rename(seg.path+tempExt, seg.path)
+	}
+	if err == nil {
+		err = w.o.FS.SyncDir(w.folder)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("couldn't name segment %s again: %w", seg.name, err), f.Close())
+	}
+	old := seg.file
+	seg.file, seg.id = f, info
+	if err := old.Close(); err != nil {
+		return fmt.Errorf("couldn't close the file that segment %s was: %w", seg.name, err)
+	}
+	return nil
+}
+
+// missEarlier notes what sealed segments lost.
+func (w *Writer) missEarlier() error {
+	for _, e := range w.earlier {
+		info, err := w.o.FS.Stat(filepath.Join(w.folder, e.name.String()))
+		switch {
+		case durable.IsNotExist(err):
+			w.miss(Range{Segment: e.name.String(), Length: e.length})
+		case err != nil:
+			return fmt.Errorf("couldn't stat segment %s: %w", e.name, err)
+		case info.Size < e.length:
+			w.miss(Range{Segment: e.name.String(), Offset: info.Size, Length: e.length - info.Size})
+		}
+	}
+	return nil
+}
+
+// miss notes a range, in place of one known before of that segment.
+func (w *Writer) miss(r Range) {
+	i := slices.IndexFunc(w.missing, func(m Range) bool { return m.Segment == r.Segment })
+	switch {
+	case i < 0:
+		w.missing = append(w.missing, r)
+	case r.Offset < w.missing[i].Offset:
+		w.missing[i] = r
+	default:
+		return
+	}
+	w.o.Notice(Notice{Text: "bytes of the log were removed from outside and could not be copied back", Attrs: map[string]any{
+		"segment": r.Segment, "offset": r.Offset, "length": r.Length,
+	}})
+}
