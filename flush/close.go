@@ -12,7 +12,6 @@ func (c *Committer[B]) Close(ctx context.Context) error {
 	c.mu.Lock()
 	if c.closing == nil {
 		c.closing = ctx
-		c.rotateDue = false
 		c.canStep.Signal()
 		c.canWrite.Signal()
 	}

@@ -3,6 +3,7 @@ package flush_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -232,16 +233,68 @@ func TestCloseWhileFailingOver(t *testing.T) {
 }
 
 func TestCloseEndsHungRenew(t *testing.T) {
-	test(t, hybrid(), both(fails("sync", 1), nth("renew", 1, time.Minute, nil)), func(r *rig) {
-		exposed, waits := r.async(5, false), r.async(1, true)
+	for name, result := range map[string]error{"works late": nil, "fails late": errDisk} {
+		t.Run(name, func(t *testing.T) {
+			test(t, hybrid(), both(fails("sync", 1), nth("renew", 1, time.Minute, result)), func(r *rig) {
+				exposed, waits := r.async(5, false), r.async(1, true)
+				closed := r.closing(time.Second)
+				r.sleep(time.Second)
+				r.closeFailed(closed, 5, context.DeadlineExceeded)
+				r.unavailable(waits.err, flush.ReasonClosing)
+				require.Zero(t, exposed.b.released, "the log still reads it")
+				r.sleep(time.Minute)
+				require.Equal(t, "abandon", r.calls()[len(r.calls())-1])
+				require.Equal(t, 1, exposed.b.released)
+				require.Equal(t, closed.err, r.Close(context.Background()), "what was said stays")
+			})
+		})
+	}
+}
+
+func TestCloseRotatesNoMore(t *testing.T) {
+	test(t, hybrid(), takes("sync", 10*time.Millisecond), func(r *rig) {
+		r.log.rotate = func(entries int) (time.Duration, bool) { return 0, entries >= 2 }
+		r.async(1, true)
+		r.async(1, false) // makes it due, while the sync runs
 		closed := r.closing(time.Second)
 		r.sleep(time.Second)
-		r.closeFailed(closed, 5, context.DeadlineExceeded)
-		r.unavailable(waits.err, flush.ReasonClosing)
-		require.Zero(t, exposed.b.released, "the log still reads it")
-		r.sleep(time.Minute)
-		require.Equal(t, "abandon", r.calls()[len(r.calls())-1])
-		require.Equal(t, 1, exposed.b.released)
+		require.NoError(t, closed.err)
+		require.Equal(t, []string{"write", "sync", "write", "sync", "close"}, r.calls())
+	})
+}
+
+// endedContext has ended, but nobody was woken for it yet.
+type endedContext struct {
+	context.Context
+	ended atomic.Bool
+}
+
+func (c *endedContext) Err() error {
+	if c.ended.Load() {
+		return context.DeadlineExceeded
+	}
+	return c.Context.Err()
+}
+
+// Between the end of the context and the moment Close wakes up for it, nothing is started.
+func TestNothingIsWrittenAfterContextEnds(t *testing.T) {
+	test(t, hybrid(), nth("write", 1, time.Second, nil), func(r *rig) {
+		writing := r.async(1, true)
+		queued := r.async(1, true)
+		inner, cancel := context.WithCancel(context.Background())
+		ctx := &endedContext{Context: inner}
+		var err error
+		go func() { err = r.Close(ctx) }()
+		synctest.Wait()
+		ctx.ended.Store(true)
+		r.sleep(2 * time.Second)
+		require.Equal(t, []string{"write"}, r.calls())
+		cancel()
+		synctest.Wait()
+		r.closeFailed(&answer{done: true, err: err}, 0, context.DeadlineExceeded)
+		r.unavailable(writing.err, flush.ReasonClosing)
+		r.unavailable(queued.err, flush.ReasonClosing)
+		require.Equal(t, []string{"write", "abandon"}, r.calls())
 	})
 }
 

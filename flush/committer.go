@@ -28,7 +28,7 @@ type Committer[B Batch] struct {
 
 	write     call            // the Write that runs
 	step      call            // the Sync, Rotate or Renew that runs
-	exclusive bool            // step is no Sync: no Write may start
+	exclusive bool            // Rotate or Close is next or runs: no Write may start
 	failed    *failure        // the segment is to be given up
 	over      failover        // what happens while it can't be
 	age       lazyTimer       // fires BatchInterval after the oldest exposed entry

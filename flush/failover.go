@@ -57,7 +57,8 @@ func (c *Committer[B]) nextOfFailure() step {
 }
 
 // renew tries to go on in a new segment. A segment that failed before anything was synced in it is
-// not followed by another at once: a full disk must not fill with opening entries.
+// not followed by another at once: a full disk must not fill with opening entries. c.failed keeps
+// the writer out.
 func (c *Committer[B]) renew(done []B) []B {
 	if c.over.delay > 0 && !c.over.active && c.closing == nil {
 		return c.failOver(c.failed.cause, done)
@@ -69,7 +70,6 @@ func (c *Committer[B]) renew(done []B) []B {
 		keep = append(keep, c.written[i].batch)
 	}
 	cause := c.failed.cause
-	c.exclusive = true
 	c.begin(&c.step)
 	c.mu.Unlock()
 	err := c.log.Renew(cause, keep)
@@ -79,7 +79,6 @@ func (c *Committer[B]) renew(done []B) []B {
 	}
 	c.mu.Lock()
 	c.end(&c.step)
-	c.exclusive = false
 	if err != nil {
 		return c.failOver(fmt.Errorf("couldn't continue in a new segment: %w, after: %w", err, cause), done)
 	}

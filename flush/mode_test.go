@@ -168,6 +168,20 @@ func TestAgeBoundBesideRunningSync(t *testing.T) {
 	})
 }
 
+// A sync ends only the age of what it covers, and a new one is not started before its time.
+func TestAgeOfWhatARunningSyncLeaves(t *testing.T) {
+	test(t, hybrid(), takes("sync", 100*time.Millisecond), func(r *rig) {
+		r.async(1, false) // syncs from 1000 to 1100
+		r.sleep(1050 * time.Millisecond)
+		r.async(1, false) // is due at 2050
+		r.sleep(1000*time.Millisecond - 1)
+		require.Equal(t, []string{"write", "sync", "write"}, r.calls())
+		require.Equal(t, 1, r.Stats().Exposed)
+		r.sleep(time.Nanosecond)
+		require.Equal(t, []string{"write", "sync", "write", "sync"}, r.calls())
+	})
+}
+
 func TestAgeTimerSleepsWhileNothingIsExposed(t *testing.T) {
 	test(t, hybrid(), nil, func(r *rig) {
 		_, err := r.submit(context.Background(), 1, false)

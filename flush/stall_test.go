@@ -84,30 +84,41 @@ func TestStalledWrite(t *testing.T) {
 	})
 }
 
-// The segment is to be given up, which has to wait for the hung Write: nobody else does.
+// The segment is to be given up, which has to wait for the hung Write: nobody else does. Until the
+// sync fails the stalled Write is nothing to those it does not hold.
 func TestStalledWriteBesideFailedSync(t *testing.T) {
 	tests := []struct {
-		name string
-		sync time.Duration
-		at   time.Duration
+		name  string
+		fails time.Duration // when the second sync fails, which starts after 5 s
+		at    time.Duration // when its waiter is answered
 	}{
-		{"sync fails first", 5 * time.Second, 10 * time.Second},
-		{"sync fails when the write has stalled", 10*time.Second + 1, 10*time.Second + 1},
+		{"sync fails first", 7 * time.Second, 10 * time.Second},
+		{"sync fails when the write has stalled", 12 * time.Second, 12 * time.Second},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			o := hybrid()
-			s := both(nth("write", 2, time.Minute, nil), nth("sync", 1, tt.sync, errDisk))
-			test(t, o, s, func(r *rig) {
+			s := both(
+				nth("write", 4, time.Minute, nil),
+				nth("sync", 1, 5*time.Second, nil),
+				nth("sync", 2, tt.fails-5*time.Second, errDisk),
+			)
+			test(t, hybrid(), s, func(r *rig) {
+				first := r.async(1, true)
 				exposed := r.async(1, false)
-				time.Sleep(time.Second) // the sync by age and the hung write start together
+				waits := r.async(1, true)
 				stuck := r.async(1, true)
-				r.sleep(tt.at)
+				r.sleep(tt.at - time.Nanosecond)
+				require.NoError(t, first.err)
+				require.False(t, waits.done)
+				r.sleep(time.Nanosecond)
+				r.unavailable(waits.err, flush.ReasonStall)
 				r.unavailable(stuck.err, flush.ReasonStall)
+				require.Equal(t, 10*time.Second, stuck.at)
 				require.Zero(t, r.log.count["renew"])
 				require.Equal(t, 1, r.Stats().Exposed)
 				r.sleep(time.Minute)
 				require.True(t, exposed.b.durable)
+				require.Equal(t, []*batch{exposed.b}, r.log.keeps[0])
 				require.Equal(t, 1, r.log.count["renew"])
 				require.NoError(t, r.Ready())
 			})
