@@ -72,7 +72,7 @@ func run(ctx context.Context, bin, config string) error {
 	if err := os.CopyFS(tampered, os.DirFS(c.Audit)); err != nil {
 		return err
 	}
-	if err := tamper(tampered, "1001", "1007"); err != nil {
+	if err := tamper(tampered, `"order.number":1001`, `"order.number":1007`); err != nil {
 		return err
 	}
 	return d.auditlogSays(ctx, 1, "verify", "--chain-only", tampered)
@@ -90,7 +90,7 @@ func trade(ctx context.Context, endpoint string) error {
 	return nil
 }
 
-// tamper replaces the first occurrence of was in an order's entry.
+// tamper replaces was with is, which is as long, in the first entry that has it.
 func tamper(dir, was, is string) error {
 	segments, err := filepath.Glob(filepath.Join(dir, "*", "*.jsonl"))
 	if err != nil {
@@ -101,18 +101,12 @@ func tamper(dir, was, is string) error {
 		if err != nil {
 			return err
 		}
-		order := bytes.Index(b, []byte("order.number"))
-		if order < 0 {
-			continue
+		if at := bytes.Index(b, []byte(was)); at >= 0 {
+			copy(b[at:], is)
+			return errors.Join(os.Chmod(segment, 0o600), os.WriteFile(segment, b, 0o600))
 		}
-		at := bytes.Index(b[order:], []byte(was))
-		if at < 0 {
-			continue
-		}
-		copy(b[order+at:], is)
-		return errors.Join(os.Chmod(segment, 0o600), os.WriteFile(segment, b, 0o600))
 	}
-	return fmt.Errorf("no order with %s in %s", was, dir)
+	return fmt.Errorf("no entry with %s in %s", was, dir)
 }
 
 type demo struct{ dir, auditlog string }
