@@ -41,6 +41,7 @@ type Writer struct {
 	events  bool    // seg holds more than system entries
 	failed  error   // why seg is given up; nil while it is not
 	unsafe  bool    // a Sync of seg failed: none is believed again
+	over    bool    // the lock is released
 	counts  Counts
 	free    [][]byte
 }
@@ -307,8 +308,14 @@ func (w *Writer) Close() error {
 }
 
 // Abandon writes nothing more and releases the lock. The next opening recovers.
+// After Close, or a second time, it does nothing.
 func (w *Writer) Abandon() error {
 	w.mu.Lock()
+	if w.over {
+		w.mu.Unlock()
+		return nil
+	}
+	w.over = true
 	seg, mark := w.seg, w.mark
 	if w.failed == nil {
 		w.failed = errClosed

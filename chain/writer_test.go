@@ -455,6 +455,19 @@ func TestRecreatedDirectoryOfAnother(t *testing.T) {
 	require.NoError(t, w.Close())
 }
 
+func TestCloseOfAFailedLog(t *testing.T) {
+	dir := t.TempDir()
+	w := open(t, chain.Options{Directory: dir})
+	write(t, w, "a")
+	require.NoError(t, os.Remove(segments(t, dir)[0]))
+	require.Error(t, w.Sync())
+	require.Error(t, w.Close())
+	require.NoError(t, w.Abandon(), "flush abandons after a Close that failed")
+	_, err := chain.Open(t.Context(), chain.Options{Directory: dir})
+	var tampered *chain.TamperError
+	require.ErrorAs(t, err, &tampered)
+}
+
 func TestOneWriter(t *testing.T) {
 	dir := t.TempDir()
 	w := open(t, chain.Options{Directory: dir})
