@@ -233,11 +233,14 @@ func (w *Writer) RotateIn() (d time.Duration, ok bool) {
 	return 0, false
 }
 
-// Rotate syncs and seals the segment and begins the next. On nil everything
-// written is synced.
+// Rotate seals the segment and begins the next. Everything written should be
+// synced before, so that an error of Rotate says nothing about entries; what is
+// not is synced first.
 func (w *Writer) Rotate() error {
-	if err := w.Sync(); err != nil {
-		return err
+	if w.Info().Unsynced > 0 {
+		if err := w.Sync(); err != nil {
+			return err
+		}
 	}
 	seg, size, head, err := w.birth(w.previous(), Opened{Cause: CauseRotation}, nil, nil)
 	if err != nil {

@@ -161,6 +161,11 @@ func (f *fakeLog) syncs(op string) error {
 func (f *fakeLog) Sync() error { return f.syncs("sync") }
 
 func (f *fakeLog) Rotate() error {
+	f.mu.Lock()
+	if len(f.written) > 0 {
+		f.t.Error("rotate before everything is synced")
+	}
+	f.mu.Unlock()
 	err := f.syncs("rotate")
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -21,8 +21,8 @@ type Log[B Batch] interface {
 	// RotateIn says when a rotation is due (d <= 0: now); !ok: none is foreseen. It does no I/O. It
 	// is asked once at the start, after each Write, Rotate and Renew, and before a Rotate.
 	RotateIn() (d time.Duration, ok bool)
-	// Rotate seals the segment and opens the next. On nil everything written is synced; after an
-	// error only Renew follows.
+	// Rotate seals the segment and opens the next. Everything written is synced before it is called;
+	// after an error only Renew follows.
 	Rotate() error
 	// Renew gives up the segment because of cause and continues after the last synced entry in a new
 	// one, which begins with keep. On nil everything in keep is synced; an error leaves things so

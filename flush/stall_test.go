@@ -161,7 +161,7 @@ func TestStalledRotate(t *testing.T) {
 		waits := r.async(3, true)
 		queued := r.async(1, true)
 		r.sleep(10 * time.Second)
-		r.unavailable(waits.err, flush.ReasonStall)
+		require.NoError(t, waits.err)
 		r.unavailable(queued.err, flush.ReasonStall)
 		r.sleep(time.Minute)
 		require.NoError(t, r.Ready())

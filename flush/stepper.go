@@ -57,6 +57,8 @@ func (c *Committer[B]) nextStep() step {
 		return stepAbandon
 	case c.failed != nil:
 		return c.nextOfFailure()
+	case c.rotateDue && !c.write.running && len(c.written) > 0:
+		return stepSync
 	case c.rotateDue && !c.write.running:
 		return stepRotate
 	case c.wantsSync():
@@ -116,8 +118,7 @@ func (c *Committer[B]) synced(n int, done []B) []B {
 	return done
 }
 
-// rotate asks once more, as the timer may have fired early, and then rotates. A Rotate that returns
-// nil is a sync of everything written.
+// rotate asks once more, as the timer may have fired early, and then rotates.
 func (c *Committer[B]) rotate(done []B) []B {
 	c.rotateDue, c.exclusive = false, true
 	defer func() { c.exclusive = false }()
@@ -144,7 +145,7 @@ func (c *Committer[B]) rotate(done []B) []B {
 		return done
 	}
 	c.foresee(due)
-	return c.synced(len(c.written), done)
+	return done
 }
 
 // rotateIn is an answer of Log.RotateIn.

@@ -39,7 +39,7 @@ func (c *Committer[B]) writeLoop() {
 // be again. c.mu is held.
 func (c *Committer[B]) awaitWrite() bool {
 	for !c.gone {
-		rotates := c.exclusive || c.rotateDue && !c.step.running
+		rotates := c.exclusive || c.rotateDue
 		if len(c.queue) > 0 && c.failed == nil && !rotates && !c.expired() {
 			return true
 		}
