@@ -56,27 +56,20 @@ func (w *Writer) open(ctx context.Context) error {
 	return nil
 }
 
-// makeDirectory makes dir and the folders above it, and makes their names
-// durable: also that of a folder which stands already, as the process that made
-// it may have died before its sync.
+// makeDirectory makes dir and the folders above it.
 func makeDirectory(fsys durable.FS, dir string, perm fs.FileMode) error {
 	info, err := fsys.Stat(dir)
-	parent := filepath.Dir(dir)
 	switch {
 	case err == nil && info.Mode&fs.ModeSymlink != 0:
 		return fmt.Errorf("couldn't use directory %s: it is a symbolic link, name its target instead", dir)
 	case err == nil && !info.Mode.IsDir():
 		return fmt.Errorf("couldn't use directory %s: it is not a directory", dir)
 	case err == nil:
-		// A parent that may not be read was not made by us.
-		if err := fsys.SyncDir(parent); err != nil && !errors.Is(err, fs.ErrPermission) {
-			return fmt.Errorf("couldn't sync the folder of directory %s: %w", dir, err)
-		}
-		return nil
+		return syncAbove(fsys, dir, info)
 	case !durable.IsNotExist(err):
 		return fmt.Errorf("couldn't stat directory: %w", err)
 	}
-	if parent != dir {
+	if parent := filepath.Dir(dir); parent != dir {
 		if _, err := fsys.Stat(parent); durable.IsNotExist(err) {
 			if err := makeDirectory(fsys, parent, perm); err != nil {
 				return err
@@ -86,8 +79,27 @@ func makeDirectory(fsys durable.FS, dir string, perm fs.FileMode) error {
 	if err := fsys.Mkdir(dir, perm); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("couldn't make directory: %w", err)
 	}
-	if err := fsys.SyncDir(parent); err != nil {
-		return fmt.Errorf("couldn't sync the folder of directory %s: %w", dir, err)
+	if info, err = fsys.Stat(dir); err != nil {
+		return fmt.Errorf("couldn't stat directory: %w", err)
+	}
+	return syncAbove(fsys, dir, info)
+}
+
+// syncAbove makes durable the names of dir and of the folders above it on the
+// same device. It does so at every opening: the process that made one of them may
+// have died before its sync. A folder that may not be read was not made by us.
+func syncAbove(fsys durable.FS, dir string, info durable.Info) error {
+	for parent := filepath.Dir(dir); parent != dir; dir, parent = parent, filepath.Dir(parent) {
+		above, err := fsys.Stat(parent)
+		if err == nil && above.Mode&fs.ModeSymlink == 0 && above.Device != info.Device {
+			return nil
+		}
+		if err == nil {
+			err = fsys.SyncDir(parent)
+		}
+		if err != nil && !errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("couldn't sync the folder of %s: %w", dir, err)
+		}
 	}
 	return nil
 }
