@@ -179,6 +179,13 @@ func TestConditions(t *testing.T) {
 	require.Equal(t, 3, asked, "once a record")
 }
 
+func TestEventNameIsFirstOfNames(t *testing.T) {
+	require.Equal(t, "name:login", ruleOf(t, event.Critical{Defaults: true}, func(lr plog.LogRecord) {
+		lr.Attributes().PutStr("event.name", "sudo")
+		lr.SetEventName("login")
+	}))
+}
+
 // Of the rules that fire, the event names one, in this order.
 func TestPrecedence(t *testing.T) {
 	steps := []struct {

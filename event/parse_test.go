@@ -111,6 +111,19 @@ func TestSourceOrder(t *testing.T) {
 	require.Equal(t, "ecs:event.kind=alert", e.Rule, "criticality looks at all of them")
 }
 
+// An earlier entry of a key fills no field, even if the last one can't.
+func TestShadowedEntryFillsNoField(t *testing.T) {
+	ld := bare()
+	first(ld).Attributes().PutStr("audit.record.id", "old")
+	first(ld).Attributes().PutStr("audit.record.iX", "")
+	var u plog.ProtoUnmarshaler
+	ld, err := u.UnmarshalLogs(bytes.ReplaceAll(wire(t, ld), []byte("iX"), []byte("id")))
+	require.NoError(t, err)
+	_, info := encode(defaults(t), ld)
+	require.Equal(t, event.Info{Critical: true, Rule: "audit:audit.record.id"}, info)
+	require.Empty(t, parsed(t, ld).ID)
+}
+
 func TestMalformed(t *testing.T) {
 	for _, c := range []struct{ name, body, pointer, reason string }{
 		{"nothing", ``, "", "no JSON value"},
@@ -126,6 +139,8 @@ func TestMalformed(t *testing.T) {
 		{"invalid UTF-8", "{\"v\":1,\"type\":\"\xff\"}", "/type", "string is not valid UTF-8"},
 		{"lone surrogate", `{"v":1,"type":"\ud800"}`, "/type", "malformed escape in a string"},
 		{"low surrogate", `{"v":1,"type":"\udc00x"}`, "/type", "malformed escape in a string"},
+		{"half a pair", `{"v":1,"type":"\ud800\u0041"}`, "/type", "malformed escape in a string"},
+		{"minus zero", `{"v":1,"body":-0}`, "/body", "integer that natural JSON does not carry"},
 		{"bad escape", `{"v":1,"type":"\x"}`, "/type", "malformed escape in a string"},
 		{"leading zero", `{"v":1,"attributes":{"a":[1,01]}}`, "/attributes/a/1", "malformed number"},
 		{"huge number", `{"v":1,"body":1e999}`, "/body", "malformed number"},

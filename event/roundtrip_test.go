@@ -103,16 +103,30 @@ func TestSourceReuse(t *testing.T) {
 	var s event.Source
 	for seed := range uint64(500) {
 		ld := generator{rand.New(rand.NewPCG(seed, 3))}.logs(t)
-		want, _ := encode(e, ld)
+		want, wantInfo := encode(e, ld)
 		rl := ld.ResourceLogs().At(0)
 		e.Resource(&s, rl)
 		e.Scope(&s, rl.ScopeLogs().At(0))
-		got, _ := e.Append([]byte("before"), &s, first(ld), recordedAt)
+		got, info := e.Append([]byte("before"), &s, first(ld), recordedAt)
 		require.Equal(t, "before"+string(want), string(got))
+		require.Equal(t, wantInfo, info)
 		if seed%3 == 0 {
 			s.Reset()
 		}
 	}
+}
+
+// A scope is that of its own resource.
+func TestResourceStartsOver(t *testing.T) {
+	e := defaults(t)
+	var s event.Source
+	rl := ordinary().ResourceLogs().At(0)
+	e.Resource(&s, rl)
+	e.Scope(&s, rl.ScopeLogs().At(0))
+	e.Resource(&s, bare().ResourceLogs().At(0))
+	body, _ := e.Append(nil, &s, first(bare()), recordedAt)
+	want, _ := encode(e, bare())
+	require.Equal(t, string(want), string(body))
 }
 
 // What an attacker sends costs no more than in proportion to its size: side
