@@ -1,0 +1,162 @@
+package chain_test
+
+import (
+	"bytes"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelaudit/auditexporter/chain"
+	"github.com/otelaudit/auditexporter/internal/independent"
+)
+
+// found is a log read by the simplest rules.
+type found struct {
+	folder string // "" if there is no log
+	events []string
+	heads  []chain.Head // of all entries that count
+	ends   []extent     // of the segments' entries that count
+	torn   bool         // the newest segment ends in something else
+}
+
+// extent is how far a segment counts.
+type extent struct {
+	path string
+	end  int64
+	last uint64 // seq of the last entry
+}
+
+// find reads the log in the rig's file system up to the first fault of the
+// newest segment.
+func (r *rig) find() (l found) {
+	files := r.fs.Files(faultDir)
+	var paths []string
+	for _, p := range slices.Sorted(maps.Keys(files)) {
+		if strings.HasSuffix(p, ".jsonl") {
+			paths = append(paths, p)
+		}
+	}
+	for i, p := range paths {
+		if l.folder == "" {
+			l.folder = filepath.Join(faultDir, filepath.Dir(p))
+			id, ok := chain.ParseLogID(filepath.Dir(p))
+			require.True(r.t, ok)
+			l.heads = []chain.Head{chain.Genesis(id)}
+		}
+		if filepath.Join(faultDir, filepath.Dir(p)) != l.folder {
+			r.fatal("there are two logs: %v", paths)
+		}
+		until := ^uint64(0)
+		if i+1 < len(paths) {
+			next, _ := chain.ParseSegmentName(filepath.Base(paths[i+1]))
+			until = next.FirstSeq
+		}
+		l.read(r, p, files[p], until)
+	}
+	return l
+}
+
+func (l *found) read(r *rig, path string, data []byte, until uint64) {
+	x := extent{path: filepath.Join(faultDir, path)}
+	for int(x.end) < len(data) {
+		head := l.heads[len(l.heads)-1]
+		if head.Seq+1 == until {
+			break
+		}
+		line, _, ok := bytes.Cut(data[x.end:], []byte("\n"))
+		e, err := chain.ParseLine(line)
+		if err == nil {
+			err = e.Check(head)
+		}
+		if !ok || err != nil {
+			if l.torn = true; until != ^uint64(0) {
+				r.fatal("%s: sealed segment is broken at offset %d", path, x.end)
+			}
+			break
+		}
+		if e.Kind == chain.Event {
+			l.events = append(l.events, describe(r.t, e))
+		}
+		l.heads = append(l.heads, e.Head())
+		x.end += int64(len(line)) + 1
+		x.last = e.Seq
+	}
+	l.ends = append(l.ends, x)
+}
+
+// checkLog checks what the log holds against the model, and the log by both
+// verifiers: what a crash tore and no opening has declared may stand at its end.
+func (r *rig) checkLog() (events []string) {
+	l := r.find()
+	if err := r.model.allows(l.events); err != nil {
+		r.fatal("%v", err)
+	}
+	if seq := r.model.head.Seq; seq > 0 && (seq >= uint64(len(l.heads)) || l.heads[seq] != r.model.head) {
+		r.fatal("synced entry %d is gone, or another", seq)
+	}
+	if l.folder == "" {
+		return nil
+	}
+	report, err := chain.Verify(r.t.Context(), r.fs.ProcessDeath(), l.folder, chain.VerifyOptions{Lock: chain.LockOwn, Workers: 1})
+	if err != nil || report.Broken() {
+		r.fatal("verify: %v %v", err, report.Faults)
+	}
+	if l.torn != (report.Tail != nil) {
+		r.fatal("verify finds the tail %v, the test %t", report.Tail, l.torn)
+	}
+	if n := uint64(len(l.heads)) - 1; report.Head != l.heads[n] || report.Entries() != n {
+		r.fatal("verify finds the head %d and %d entries, the test %d", report.Head.Seq, report.Entries(), n)
+	}
+	return l.events
+}
+
+// checkIndependently has the other verifier check a log that was closed in order.
+func (r *rig) checkIndependently() {
+	l := r.find()
+	folder := filepath.Join(r.scratch, filepath.Base(l.folder))
+	require.NoError(r.t, os.RemoveAll(folder))
+	require.NoError(r.t, os.Mkdir(folder, 0o700))
+	for p, data := range r.fs.Files(l.folder) {
+		require.NoError(r.t, os.WriteFile(filepath.Join(folder, p), data, 0o600))
+	}
+	if err := independent.Check(folder); err != nil {
+		r.fatal("the other verifier finds: %v", err)
+	}
+}
+
+// checkSynced checks that no power cut can take what the writer calls synced,
+// nor lead the mark beyond what is.
+func (r *rig) checkSynced() {
+	info, l := r.w.Info(), r.find()
+	if info.Synced.Seq >= uint64(len(l.heads)) || l.heads[info.Synced.Seq] != info.Synced {
+		r.fatal("entry %d, called synced, does not stand", info.Synced.Seq)
+	}
+	for _, x := range l.ends {
+		if err := r.fs.Durable(x.path, 0); err != nil {
+			r.fatal("called synced: %v", err)
+		}
+		if x.last > info.Synced.Seq {
+			break
+		}
+		if err := r.fs.Durable(x.path, x.end); err != nil {
+			r.fatal("called synced: %v", err)
+		}
+	}
+	r.checkMark(l)
+}
+
+// checkMark checks that the mark, as readers see it now, states what is durable.
+func (r *rig) checkMark(l found) {
+	id, _ := chain.ParseLogID(filepath.Base(l.folder))
+	mark, ok := chain.ParseMark(r.fs.Files(l.folder)["mark"], id)
+	if !ok {
+		return
+	}
+	if err := r.fs.Durable(l.ends[mark.Ordinal-1].path, mark.Offset); err != nil {
+		r.fatal("the mark leads what is durable: %v", err)
+	}
+}
