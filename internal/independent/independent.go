@@ -39,10 +39,11 @@ func CheckChain(folder string) error {
 // extents its opening entries state, and with the cuts they declare. Errors are as for CheckChain;
 // a fault that a crash can leave is returned only if there is no other.
 func Check(folder string) error {
-	return check(open(folder))
+	return CheckFS(open(folder))
 }
 
-func check(files fs.FS, logID string) error {
+// CheckFS is Check of a log whose folder is the root of files.
+func CheckFS(files fs.FS, logID string) error {
 	log, fault, err := readLog(files, logID)
 	if err != nil {
 		return err
