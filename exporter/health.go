@@ -7,19 +7,21 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/otelaudit/auditexporter/chain"
 	"github.com/otelaudit/auditexporter/flush"
 )
 
 // health tells the collector, as component status, and the operator, as log lines, how the log is,
-// at each change. Permanent is what only a restart ends: nothing is reported after it.
+// once at each change. Permanent is what only a restart ends: nothing is reported after it.
 type health struct {
 	logger *zap.Logger
 
-	mu   sync.Mutex // held while reporting, so that reports keep their order
-	host component.Host
-	last componentstatus.Status
+	mu    sync.Mutex // held while reporting, so that reports keep their order
+	host  component.Host
+	last  componentstatus.Status
+	error string // of last
 }
 
 // begin lets reports go to host.
@@ -36,35 +38,41 @@ func (h *health) end() {
 	h.host = nil
 }
 
-func (h *health) report(e *componentstatus.Event) {
+// tell reports e and logs a line at level, unless the same was told before.
+func (h *health) tell(e *componentstatus.Event, level zapcore.Level, msg string, fields ...zap.Field) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	text := ""
+	if e.Err() != nil {
+		text = msg + e.Err().Error()
+		fields = append(fields, zap.Error(e.Err()))
+	}
+	if e.Status() == h.last && text == h.error {
+		return
+	}
+	h.logger.Log(level, msg, fields...)
 	if h.host == nil || h.last == componentstatus.StatusPermanentError || h.last == componentstatus.StatusFatalError {
 		return
 	}
-	h.last = e.Status()
+	h.last, h.error = e.Status(), text
 	componentstatus.ReportStatus(h.host, e)
 }
 
 func (h *health) ok(msg string, fields ...zap.Field) {
-	h.logger.Info(msg, fields...)
-	h.report(componentstatus.NewEvent(componentstatus.StatusOK))
+	h.tell(componentstatus.NewEvent(componentstatus.StatusOK), zap.InfoLevel, msg, fields...)
 }
 
 func (h *health) recoverable(msg string, err error) {
-	h.logger.Error(msg, zap.Error(err))
-	h.report(componentstatus.NewRecoverableErrorEvent(err))
+	h.tell(componentstatus.NewRecoverableErrorEvent(err), zap.ErrorLevel, msg)
 }
 
 func (h *health) permanent(msg string, err error) {
-	h.logger.Error(msg, zap.Error(err))
-	h.report(componentstatus.NewPermanentErrorEvent(err))
+	h.tell(componentstatus.NewPermanentErrorEvent(err), zap.ErrorLevel, msg)
 }
 
 // fatal makes the collector shut down.
 func (h *health) fatal(msg string, err error) {
-	h.logger.Error(msg, zap.Error(err))
-	h.report(componentstatus.NewFatalErrorEvent(err))
+	h.tell(componentstatus.NewFatalErrorEvent(err), zap.ErrorLevel, msg)
 }
 
 // state takes the health of an open log.
