@@ -1,0 +1,110 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/otelaudit/auditexporter/chain"
+	"github.com/otelaudit/auditexporter/event"
+)
+
+// longest is the most that one value takes of a line, in bytes.
+const longest = 160
+
+// summary is an entry on one line: sequence number, time, and what happened.
+func summary(e chain.Entry) string {
+	if e.Kind == chain.System {
+		return systemSummary(e)
+	}
+	ev, err := event.Parse(e.Body)
+	if err != nil {
+		return fmt.Sprintf("%d  %s  %s", e.Seq, unreadable(err), short(string(e.Body)))
+	}
+	parts := []string{fmt.Sprint(e.Seq), timeText(ev.EventTime())}
+	if ev.Critical {
+		parts = append(parts, "CRITICAL ["+short(ev.Rule)+"]")
+	}
+	if ev.Type != "" {
+		parts = append(parts, short(ev.Type))
+	}
+	for _, f := range []struct{ name, value string }{
+		{"actor", ev.Actor.ID},
+		{"from", ev.Actor.Address},
+		{"action", ev.Action},
+		{"outcome", ev.Outcome},
+		{"target", strings.Trim(ev.Target.Type+"/"+ev.Target.ID, "/")},
+	} {
+		if f.value != "" {
+			parts = append(parts, f.name+"="+value(f.value))
+		}
+	}
+	if ev.Body != "" {
+		parts = append(parts, short(ev.Body))
+	}
+	return strings.Join(parts, "  ")
+}
+
+func unreadable(err error) string { return fmt.Sprintf("unreadable event (%s)", oneLine(err.Error())) }
+
+// systemSummary is an entry of the log itself on one line.
+func systemSummary(e chain.Entry) string {
+	s, err := chain.ParseSystem(e.Body)
+	if err != nil {
+		return fmt.Sprintf("%d  unreadable system event", e.Seq)
+	}
+	head := fmt.Sprintf("%d  %s  SYSTEM %s", e.Seq, timeText(s.Time), short(s.Type))
+	switch s.Type {
+	case chain.TypeOpened:
+		o, err := chain.ParseOpened(e.Body)
+		if err != nil {
+			return head
+		}
+		head += fmt.Sprintf("  segment=%d  cause=%s", o.Ordinal, value(o.Cause))
+		for _, c := range o.Cuts {
+			head += fmt.Sprintf("  cut=%d bytes of %s at offset %d (%s)", c.Length, short(c.Segment), c.Offset, short(c.Cause))
+		}
+		for _, l := range o.Succeeds {
+			head += fmt.Sprintf("  succeeds=%s (%s)", l.LogID, short(l.Fault))
+		}
+	case chain.TypeClosed:
+	case chain.TypeDiskFull, chain.TypeWriteFailed, chain.TypeSyncFailed, chain.TypeTouched:
+		var f chain.Failure
+		if json.Unmarshal(e.Body, &f) == nil {
+			head += fmt.Sprintf("  error=%s  since=%s  attempts=%d", value(f.Error), timeText(f.Since), f.Attempts)
+		}
+	default:
+		head += "  " + short(string(e.Body))
+	}
+	return head
+}
+
+// value is a field's value, in quotes if it has a space or a quote in it.
+func value(s string) string {
+	s = short(s)
+	if strings.ContainsAny(s, ` "`) {
+		return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"`
+	}
+	return s
+}
+
+// short is a text on one line, escaped, with its end left out if it is long.
+func short(s string) string {
+	if len(s) > longest {
+		end := longest
+		for end > 0 && !utf8.RuneStart(s[end]) {
+			end--
+		}
+		s = s[:end] + "…"
+	}
+	return oneLine(s)
+}
+
+func timeText(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z")
+}

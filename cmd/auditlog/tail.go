@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/otelaudit/auditexporter/chain"
+	"github.com/otelaudit/auditexporter/internal/durable"
+)
+
+// followEvery is how often a followed log is looked at.
+const followEvery = 250 * time.Millisecond
+
+func newTailCommand() *cobra.Command {
+	var follow, unsynced bool
+	var n uint64
+	c := &cobra.Command{
+		Use:   "tail [-f] [-n N] [--unsynced] PATH",
+		Short: "Print the last entries, one readable line each",
+		Long: `tail prints the last entries that count, one readable line each.
+
+While a collector writes the log, tail ends at the last entry that is synced,
+which no power cut can take; with --unsynced it goes on to what is only written.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			folder, err := findLog(args[0])
+			if err != nil {
+				return err
+			}
+			o := chain.ReadOptions{Unsynced: unsynced}
+			head, err := chain.ReadHead(durable.OS(), folder, o)
+			if err != nil {
+				return readError(err)
+			}
+			o.From = head.Seq + 1 - min(n, head.Seq)
+			return readError(tail(cmd, folder, o, follow))
+		},
+	}
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on as the log grows, across rotations and restarts")
+	c.Flags().Uint64VarP(&n, "lines", "n", 10, "how many entries")
+	c.Flags().BoolVar(&unsynced, "unsynced", false, "show what is written but not synced: a power cut can take it")
+	return c
+}
+
+func tail(cmd *cobra.Command, folder string, o chain.ReadOptions, follow bool) error {
+	r, err := chain.OpenReader(durable.OS(), folder, o)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	p := newPrinter(cmd.OutOrStdout())
+	if follow {
+		for l, err := range r.Follow(cmd.Context(), followEvery) {
+			if err != nil {
+				return err
+			}
+			p.printf("%s", summary(l.Entry))
+		}
+		return nil // interrupted, which is how following ends
+	}
+	for cmd.Context().Err() == nil {
+		l, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		p.printf("%s", summary(l.Entry))
+	}
+	return context.Cause(cmd.Context())
+}
