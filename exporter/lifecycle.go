@@ -90,6 +90,9 @@ func (a *audit) shutdown(ctx context.Context) error {
 	a.mu.Lock()
 	first := a.started && !a.stopped
 	a.stopped = true
+	if a.owner != nil {
+		a.owner.leave()
+	}
 	a.mu.Unlock()
 	if !first {
 		return nil
@@ -105,7 +108,6 @@ func (a *audit) shutdown(ctx context.Context) error {
 		a.gate.Store(&gate{refusal: errClosing})
 		return a.stopOpening(ctx)
 	}
-	a.owner.leave()
 	g.log.Closing()
 	err := g.committer.Close(ctx)
 	info := g.log.last()
@@ -119,7 +121,7 @@ func (a *audit) shutdown(ctx context.Context) error {
 	if errors.As(err, &lost) {
 		exposed = lost.Exposed
 	}
-	a.logger.Error("The audit log could not be closed in order. Acknowledged events that are exposed may be lost in a power cut.",
+	a.logger.Error("The audit log could not be closed in order. Exposed events, acknowledged and not synced, may be lost in a power cut.",
 		zap.Int("exposed", exposed), zap.Error(err))
 	return err
 }

@@ -176,6 +176,52 @@ func TestTakesOverFromHungExporter(t *testing.T) {
 	})
 }
 
+// The same when the earlier one was shut down while its disk held it at the opening.
+func TestTakesOverFromHungOpening(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		held := newFakeLog(nil)
+		first := newRig(t, defaults(), func(context.Context, chain.Options) (exporter.AuditLog, error) {
+			<-release
+			return held, nil
+		})
+		first.start(t)
+		require.Error(t, first.Shutdown(t.Context()))
+
+		second := newRig(t, defaults(), func(context.Context, chain.Options) (exporter.AuditLog, error) {
+			if held.called("abandon") == 0 {
+				return nil, &chain.HeldError{Directory: "/log"}
+			}
+			return newFakeLog(nil), nil
+		})
+		second.start(t)
+		require.Equal(t, []componentstatus.Status{recoverable}, second.host.statuses())
+		close(release)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.NoError(t, second.ConsumeLogs(t.Context(), records(1, false)))
+		require.NoError(t, second.Shutdown(t.Context()))
+	})
+}
+
+// A Start that its caller gave up on leaves nothing that serves.
+func TestStartGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := newFakeLog(nil)
+		r := newRig(t, defaults(), func(context.Context, chain.Options) (exporter.AuditLog, error) {
+			time.Sleep(time.Second)
+			return log, nil
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		require.ErrorIs(t, r.Start(ctx, r.host), context.DeadlineExceeded)
+		time.Sleep(time.Minute)
+		requireCode(t, codes.Unavailable, r.ConsumeLogs(t.Context(), records(1, false)))
+		require.Equal(t, []string{"close"}, log.calls)
+		require.NoError(t, r.Shutdown(t.Context()))
+	})
+}
+
 func TestSlowOpeningDoesNotHoldStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})

@@ -50,12 +50,15 @@ func (a *audit) openLog(ctx context.Context, tried chan struct{}) {
 	}
 	a.mu.Lock()
 	a.owner = owner
+	if a.stopped {
+		owner.leave()
+	}
 	a.mu.Unlock()
 	for delay := firstDelay; ; {
 		l, err := a.open(ctx, a.chain)
 		if err == nil {
 			owner.found()
-			a.serve(newMeasured(l, a.telemetry, owner.release))
+			a.serve(ctx, newMeasured(l, a.telemetry, owner.release))
 			return
 		}
 		if ctx.Err() != nil {
@@ -130,11 +133,11 @@ func (a *audit) refuseUntilOpen(why, msg string, err error) {
 	a.health.recoverable(msg, err)
 }
 
-// serve lets requests in, or lets the log go if Shutdown was called meanwhile.
-func (a *audit) serve(l *measured) {
+// serve lets requests in, or lets the log go if Shutdown was called meanwhile, or Start given up.
+func (a *audit) serve(ctx context.Context, l *measured) {
 	a.warnOfDirectory()
 	a.mu.Lock()
-	stopped, expired := a.stopped, a.expired
+	stopped, expired := a.stopped || ctx.Err() != nil, a.expired
 	if !stopped {
 		a.gate.Store(&gate{committer: flush.New[*chain.Batch](l, a.flush), log: l})
 	}
