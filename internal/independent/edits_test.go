@@ -13,9 +13,9 @@ func TestGoodLogsPass(t *testing.T) {
 	l := goodLog(t)
 	for len(l.segments) > 0 {
 		l.mark = nil
-		require.NoError(t, check(l.files(), l.id))
+		require.NoError(t, CheckFS(l.files(), l.id))
 		l.note()
-		require.NoError(t, check(l.files(), l.id))
+		require.NoError(t, CheckFS(l.files(), l.id))
 		folder := save(t, l.id, l.files())
 		require.NoError(t, Check(folder))
 		require.NoError(t, CheckChain(folder))
@@ -129,10 +129,10 @@ func TestEntriesRemovedDoubledSwappedInserted(t *testing.T) {
 				truncated := edit.name == "removed" && k == len(good.segments)-1 && i == len(s.lines)-1
 				cut := edit.name == "doubled" && k < len(good.segments)-1 && i == len(s.lines)-1
 				if cut && k == failoverCut {
-					require.NoError(t, check(l.files(), l.id), what...)
+					require.NoError(t, CheckFS(l.files(), l.id), what...)
 					continue
 				}
-				requireFault(t, check(l.files(), l.id), what...)
+				requireFault(t, CheckFS(l.files(), l.id), what...)
 				if truncated || cut {
 					require.NoError(t, checkChain(l.files()), what...)
 				} else {
@@ -149,7 +149,7 @@ func TestSegmentsRemovedSwappedInserted(t *testing.T) {
 	for k, s := range good.segments {
 		removed := good.files()
 		delete(removed, s.name)
-		requireFault(t, check(removed, good.id), "%s removed", s.name)
+		requireFault(t, CheckFS(removed, good.id), "%s removed", s.name)
 		if k < last {
 			requireFault(t, checkChain(removed), "%s removed", s.name)
 		} else {
@@ -189,9 +189,9 @@ func TestNames(t *testing.T) {
 	} {
 		files := goodLog(t).files()
 		files[name] = &fstest.MapFile{Data: []byte("not read")}
-		require.NoError(t, check(files, testLogID), name)
+		require.NoError(t, CheckFS(files, testLogID), name)
 	}
-	requireFault(t, check(fstest.MapFS{}, testLogID))
+	requireFault(t, CheckFS(fstest.MapFS{}, testLogID))
 	_, fault, err := readLog(goodLog(t).files(), "8F14E45FCEEA167A5A36DEDD4BEA2543")
 	require.NoError(t, err)
 	require.NotNil(t, fault)

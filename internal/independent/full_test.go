@@ -147,7 +147,7 @@ func TestSuccession(t *testing.T) {
 			}
 			l.event(9)
 			require.NoError(t, checkChain(l.files()))
-			err := check(l.files(), l.id)
+			err := CheckFS(l.files(), l.id)
 			if test.good {
 				require.NoError(t, err)
 				return
@@ -163,7 +163,7 @@ func TestUndeclaredBytesAreFound(t *testing.T) {
 		l := goodLog(t)
 		l.segments[k].cut += "x"
 		require.NoError(t, checkChain(l.files()))
-		err := check(l.files(), l.id)
+		err := CheckFS(l.files(), l.id)
 		if k == failoverCut {
 			require.NoError(t, err)
 			continue
@@ -181,7 +181,7 @@ func TestDeclaredBytesAfterClosedAreAFault(t *testing.T) {
 	l.newest().cut = "x"
 	l.open("start", nil)
 	require.NoError(t, checkChain(l.files()))
-	requireFault(t, check(l.files(), l.id))
+	requireFault(t, CheckFS(l.files(), l.id))
 }
 
 func TestFirstSegmentHasNothingBefore(t *testing.T) {
@@ -189,7 +189,7 @@ func TestFirstSegmentHasNothingBefore(t *testing.T) {
 		l := newTestLog(t)
 		l.open("created", map[string]any{name: []any{}})
 		require.NoError(t, checkChain(l.files()))
-		requireFault(t, check(l.files(), l.id), name)
+		requireFault(t, CheckFS(l.files(), l.id), name)
 	}
 }
 
@@ -262,7 +262,7 @@ func TestCrashOrTampering(t *testing.T) {
 			for _, do := range test.do {
 				do(l)
 			}
-			err := check(l.files(), l.id)
+			err := CheckFS(l.files(), l.id)
 			if test.good {
 				require.NoError(t, err)
 				return
@@ -300,6 +300,6 @@ func TestMarkSlots(t *testing.T) {
 			continue
 		}
 		require.Equal(t, test.ordinal, got.ordinal, name)
-		require.NoError(t, check(files, l.id), name)
+		require.NoError(t, CheckFS(files, l.id), name)
 	}
 }
