@@ -368,16 +368,32 @@ func TestTwoExportersOnOneDirectory(t *testing.T) {
 	}
 	first := create(real, "a")
 	first.start(t)
-	for name, dir := range map[string]string{"same": real, "dots": real + "/../log", "link": link} {
+	above := filepath.Join(t.TempDir(), "above")
+	require.NoError(t, os.Symlink(filepath.Dir(real), above))
+	for name, dir := range map[string]string{"same": real, "dots": real + "/../log", "link": link, "link above": above + "/log"} {
 		t.Run(name, func(t *testing.T) {
 			err := create(dir, "b").Start(t.Context(), &host{})
 			require.ErrorContains(t, err, "exporters audit/a and audit/b both write to")
 		})
 	}
 	require.NoError(t, first.Shutdown(t.Context()))
-	again := create(link, "b")
+	again := create(above+"/log", "b")
 	again.start(t)
 	require.NoError(t, again.Shutdown(t.Context()))
+}
+
+// A path where no log can ever be is wrong configuration, not a storage that may recover.
+func TestImpossibleDirectoryFailsStart(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Symlink(dir, filepath.Join(dir, "link")))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600))
+	for name, want := range map[string]string{"link": "is a symbolic link: name its target instead", "file": "is not a directory"} {
+		o := defaults()
+		o.Directory = filepath.Join(dir, name)
+		r := newRig(t, o, opens(newFakeLog(nil)))
+		require.ErrorContains(t, r.Start(t.Context(), r.host), "directory: "+o.Directory+" "+want)
+		require.NoError(t, r.Shutdown(t.Context()))
+	}
 }
 
 func TestStartWarnings(t *testing.T) {

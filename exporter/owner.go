@@ -22,14 +22,21 @@ type owner struct {
 }
 
 // claim notes that id is about to write to path. It fails if another exporter has the directory and
-// is not leaving.
+// is not leaving, and for a path that no log can be at, however often one tries.
 func claim(id, path string) (*owner, error) {
 	o := &owner{id: id, path: path}
 	o.info, _ = os.Stat(path) // absent or unreadable: opening will tell
+	link, _ := os.Lstat(path)
 	owners.Lock()
 	defer owners.Unlock()
 	if other := o.rival(false); other != nil {
 		return nil, fmt.Errorf("directory: exporters %s and %s both write to %s: each needs its own", other.id, id, path)
+	}
+	if link != nil && link.Mode()&os.ModeSymlink != 0 {
+		return nil, fmt.Errorf("directory: %s is a symbolic link: name its target instead", path)
+	}
+	if o.info != nil && !o.info.IsDir() {
+		return nil, fmt.Errorf("directory: %s is not a directory", path)
 	}
 	if owners.all == nil {
 		owners.all = map[*owner]struct{}{}
