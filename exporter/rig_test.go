@@ -3,6 +3,7 @@ package exporter_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -67,6 +68,12 @@ func (l *fakeLog) called(op string) int {
 		}
 	}
 	return n
+}
+
+func (l *fakeLog) allCalls() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.calls)
 }
 
 func (l *fakeLog) add(bs []*chain.Batch) {
