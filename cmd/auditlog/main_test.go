@@ -183,6 +183,26 @@ func TestSafe(t *testing.T) {
 	}
 }
 
+// No record looks like an entry of the log itself, or like a critical one.
+func TestSummaryIsNotForged(t *testing.T) {
+	for _, r := range []func(plog.LogRecord){
+		func(r plog.LogRecord) { r.SetEventName("SYSTEM") },
+		func(r plog.LogRecord) { r.SetEventName("SYSTEM closed") },
+		func(r plog.LogRecord) { r.SetEventName(`x"  SYSTEM closed`) },
+		func(r plog.LogRecord) { r.Body().SetStr("SYSTEM closed") },
+		func(r plog.LogRecord) { r.Body().SetStr(`x\"  SYSTEM closed`) },
+		func(r plog.LogRecord) { r.Body().SetStr("CRITICAL [audit:audit.actor.id]  order") },
+		func(r plog.LogRecord) { r.Body().SetStr("a\n7  2026-11-23T12:00:00.000Z  SYSTEM closed") },
+		func(r plog.LogRecord) { r.Body().SetStr(strings.Repeat("é", 500)) },
+	} {
+		b := events(r)
+		got := summary(chain.Entry{Seq: 5, Kind: chain.Event, Body: b.Buffer()})
+		require.Regexp(t, `^5  2026-11-23T12:00:00.000Z  "[^\n]*"$`, got)
+		require.NotRegexp(t, `[^\\](\\\\)*" `, got[28:])
+		require.Less(t, len(got), 300)
+	}
+}
+
 // A forged line, with an escape sequence where the writer never puts one.
 func TestCatForATerminal(t *testing.T) {
 	dir := t.TempDir()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/otelaudit/auditexporter/chain"
@@ -28,7 +29,7 @@ func summary(e chain.Entry) string {
 		parts = append(parts, "CRITICAL ["+short(ev.Rule)+"]")
 	}
 	if ev.Type != "" {
-		parts = append(parts, short(ev.Type))
+		parts = append(parts, value(ev.Type))
 	}
 	for _, f := range []struct{ name, value string }{
 		{"actor", ev.Actor.ID},
@@ -42,7 +43,7 @@ func summary(e chain.Entry) string {
 		}
 	}
 	if ev.Body != "" {
-		parts = append(parts, short(ev.Body))
+		parts = append(parts, quote(ev.Body))
 	}
 	return strings.Join(parts, "  ")
 }
@@ -81,25 +82,34 @@ func systemSummary(e chain.Entry) string {
 	return head
 }
 
-// value is a field's value, in quotes if it has a space or a quote in it.
+// value is a field's value. It stands in quotes unless it is one plain word, so
+// that no record can look like the marks of a line.
 func value(s string) string {
-	s = short(s)
-	if strings.ContainsAny(s, ` "`) {
-		return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"`
+	special := func(r rune) bool {
+		return r != '.' && r != '-' && r != '_' && r != '/' && r != ':' && r != '@' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
 	}
-	return s
+	if s == "SYSTEM" || s == "CRITICAL" || strings.ContainsFunc(s, special) {
+		return quote(s)
+	}
+	return short(s)
 }
 
+var quoted = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
+func quote(s string) string { return `"` + oneLine(quoted.Replace(cut(s))) + `"` }
+
 // short is a text on one line, escaped, with its end left out if it is long.
-func short(s string) string {
-	if len(s) > longest {
-		end := longest
-		for end > 0 && !utf8.RuneStart(s[end]) {
-			end--
-		}
-		s = s[:end] + "…"
+func short(s string) string { return oneLine(cut(s)) }
+
+func cut(s string) string {
+	if len(s) <= longest {
+		return s
 	}
-	return oneLine(s)
+	end := longest
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + "…"
 }
 
 func timeText(t time.Time) string {
