@@ -2,6 +2,7 @@ package event
 
 import (
 	"encoding/hex"
+	"slices"
 	"strconv"
 
 	"go.opentelemetry.io/collector/pdata/plog"
@@ -137,9 +138,9 @@ func (m *members) scope() error {
 }
 
 func (d *decoder) record(n *node) error {
-	err := d.known(n, "v", "type", "time", "observed_time", "recorded_time", "time_source", "severity_number",
+	err := d.known(n, slices.Concat(fieldNames, []string{"v", "time", "observed_time", "recorded_time", "time_source", "severity_number",
 		"severity_text", "body", "attributes", "dropped_attributes_count", "trace_id", "span_id", "flags", "from",
-		"outcome", "critical", "exact", "resource", "scope")
+		"critical", "exact", "resource", "scope"})...)
 	if err != nil {
 		return err
 	}
@@ -147,10 +148,22 @@ func (d *decoder) record(n *node) error {
 	if m.exact, err = d.exact(n); err != nil {
 		return err
 	}
-	// The rule of a predicate is the writer's, not the record's.
+	// The rule of a predicate is the writer's, not the record's; so are fields
+	// that the writer took from the body.
 	m.use("critical")
+	from := n.get("from")
+	for _, name := range fieldNames {
+		if from.get(name) != nil {
+			m.use(name)
+		}
+	}
 	return all(
-		func() error { return m.string(12, "type") },
+		func() error {
+			if from.get("type") != nil {
+				return nil
+			}
+			return m.string(12, "type")
+		},
 		func() error { return m.time(11, "observed_time") },
 		func() error { return m.id(10, "span_id", 8) },
 		func() error { return m.id(9, "trace_id", 16) },

@@ -48,7 +48,7 @@ type Source struct {
 // Reset lets go of all pdata and keeps the memory.
 func (s *Source) Reset() {
 	s.rl, s.sl = plog.ResourceLogs{}, plog.ScopeLogs{}
-	s.finding.id = ""
+	s.finding.id, s.finding.body = "", [numFields]bodyValue{}
 	s.resource, s.scope = s.resource[:0], s.scope[:0]
 }
 
@@ -137,6 +137,7 @@ func (s *Source) append(dst []byte, e *Encoder, lr plog.LogRecord, recorded time
 		o.hex(`,"span_id":`, id[:])
 	}
 	o.uint(`,"flags":`, uint32(lr.Flags()))
+	f.seeBody(lr.Body())
 	o.mapping(f)
 	e.decide(s, lr)
 	if rule := f.verdict.rule; rule != "" {

@@ -31,7 +31,7 @@ type source struct {
 	// values maps the integer codes of a source that is one to the field's
 	// words; nil for a source whose value is the field's as it stands.
 	values map[int64]string
-	// ref is the member of from that names this source for its field.
+	// ref is the member of from, without a comma, that names this source for its field.
 	ref string
 }
 
@@ -49,38 +49,45 @@ func attr(names ...string) []source {
 type field struct {
 	name    string
 	sources []source
+	// member begins the event's own member of that name.
+	member member
 }
 
 // fields is the one table that maps records to normalised fields; FORMAT.md
 // shows it. Names: the OTel Audit Logging draft, OTel semantic conventions with
 // their former names, ECS, OCSF, and the plain names of the 35 kinds' fields.
 var fields = [numFields]field{
-	fieldRecordID: {"id", attr("audit.record.id", "log.record.uid", "event.id", "metadata.uid")},
-	fieldType:     {"type", attr(eventName, "event.name", "otel.event.name", "event_type")},
-	fieldActorID: {"actor.id", attr("audit.actor.id", "user.id", "enduser.id", "user.name", "user.email",
+	fieldRecordID: {name: "id", sources: attr("audit.record.id", "log.record.uid", "event.id", "metadata.uid")},
+	fieldType:     {name: "type", sources: attr(eventName, "event.name", "otel.event.name", "event_type")},
+	fieldActorID: {name: "actor.id", sources: attr("audit.actor.id", "user.id", "enduser.id", "user.name", "user.email",
 		"enduser.pseudo.id", "user.hash", "actor.user.uid", "actor.user.name", "actor.user_id", "actor.id", "actor",
 		"attempted_user", "process.user.name", "process.user.id")},
-	fieldActorType: {"actor.type", attr("audit.actor.type", "actor.user.type", "actor.type")},
-	fieldActorAddress: {"actor.address", attr("client.address", "source.address", "client.ip", "source.ip",
+	fieldActorType: {name: "actor.type", sources: attr("audit.actor.type", "actor.user.type", "actor.type")},
+	fieldActorAddress: {name: "actor.address", sources: attr("client.address", "source.address", "client.ip", "source.ip",
 		"network.peer.address", "src_endpoint.ip", "actor.ip", "http.client_ip", "net.sock.peer.addr", "net.peer.ip", "ip")},
-	fieldActorSession:    {"actor.session", attr("session.id", "actor.session.uid", "actor.session_id", "session_id")},
-	fieldActorAuthMethod: {"actor.auth_method", attr("actor.auth_method", "auth_method", "auth.method", "auth_protocol")},
-	fieldAction:          {"action", attr("audit.action", "event.action", "activity_name", "http.request.method", "http.method")},
-	fieldOutcome: {"outcome", append(attr("audit.outcome", "event.outcome"),
+	fieldActorSession:    {name: "actor.session", sources: attr("session.id", "actor.session.uid", "actor.session_id", "session_id")},
+	fieldActorAuthMethod: {name: "actor.auth_method", sources: attr("actor.auth_method", "auth_method", "auth.method", "auth_protocol")},
+	fieldAction:          {name: "action", sources: attr("audit.action", "event.action", "activity_name", "http.request.method", "http.method")},
+	fieldOutcome: {name: "outcome", sources: append(attr("audit.outcome", "event.outcome"),
 		source{name: "status_id", values: map[int64]string{1: "success", 2: "failure"}})},
-	fieldTargetID: {"target.id", attr("audit.target.id", "resource.id", "resource_id", "file.path", "url.path", "http.route",
+	fieldTargetID: {name: "target.id", sources: attr("audit.target.id", "resource.id", "resource_id", "file.path", "url.path", "http.route",
 		"url.full", "http.target", "http.url", "api.operation")},
-	fieldTargetType: {"target.type", attr("audit.target.type", "resource.type", "resource_type")},
-	fieldSourceID: {"source.id", attr("audit.source.id", "client.address", "source.address", "client.ip", "source.ip",
+	fieldTargetType: {name: "target.type", sources: attr("audit.target.type", "resource.type", "resource_type")},
+	fieldSourceID: {name: "source.id", sources: attr("audit.source.id", "client.address", "source.address", "client.ip", "source.ip",
 		"network.peer.address", "src_endpoint.ip", "http.client_ip", "net.sock.peer.addr", "net.peer.ip", "ip")},
-	fieldSourceType: {"source.type", attr("audit.source.type")},
+	fieldSourceType: {name: "source.type", sources: attr("audit.source.type")},
 }
+
+// fieldNames are the names of the normalised fields.
+var fieldNames []string
 
 func init() {
 	for f := range fields {
+		fieldNames = append(fieldNames, fields[f].name)
+		fields[f].member = member(`,"` + fields[f].name + `":`)
 		for i := range fields[f].sources {
 			s := &fields[f].sources[i]
-			s.ref = `,"` + fields[f].name + `":"` + s.name + `"`
+			s.ref = `"` + fields[f].name + `":"` + s.name + `"`
 		}
 	}
 }
@@ -91,8 +98,11 @@ type use struct {
 	rank  uint8
 }
 
-// unset is the rank of a field that no source has filled.
-const unset = 0xff
+// Ranks beside those of the sources: the body has filled a field, nothing has.
+const (
+	fromBody = 0xfe
+	unset    = 0xff
+)
 
 // mapping is the ranks of the sources found so far.
 type mapping [numFields]uint8

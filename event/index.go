@@ -103,6 +103,32 @@ type finding struct {
 	verdict verdict
 	id      string // the record id, if a string
 	outcome string // the outcome, if its source is a code
+	body    [numFields]bodyValue
+	// bodyStands: the body stands in the event as it came, no key of a map
+	// twice, nothing redacted or cut.
+	bodyStands bool
+}
+
+// bodyValue is the value of a field that comes from the body.
+type bodyValue struct {
+	ref    string // what from says: a JSON pointer into the event
+	text   string
+	copied bool // it needs a member of its own
+}
+
+// offerBody gives a field its value from the body unless an attribute has filled
+// it. ref says where: a JSON pointer into the event, followed in a body that is
+// text by '#' and a pointer into what that text is. copied says that ref is not
+// where the event has text as a string.
+func (f *finding) offerBody(id fieldID, ref, text string, copied bool) {
+	if text == "" || f.mapping[id] != unset {
+		return
+	}
+	f.mapping[id] = fromBody
+	f.body[id] = bodyValue{ref, text, copied || !f.bodyStands}
+	if id == fieldRecordID {
+		f.id = text
+	}
 }
 
 func (f *finding) reset(x *index) {
@@ -110,6 +136,7 @@ func (f *finding) reset(x *index) {
 	f.mapping.reset()
 	f.verdict = verdict{order: orderNone}
 	f.id, f.outcome = "", ""
+	f.bodyStands = true
 }
 
 // see takes one attribute of the record, h the hash of its key, into account.

@@ -81,24 +81,35 @@ func (o *object) strings(name member, s pcommon.StringSlice) {
 // mapping appends the normalised fields: from, which names the attribute of
 // each, and a member of its own for one that is not as the attribute has it.
 func (o *object) mapping(f *finding) {
-	start := len(o.buf)
+	any := false
 	for id := range fields {
 		rank := f.mapping[id]
 		if rank == unset || fieldID(id) == fieldType && rank == 0 {
 			continue
 		}
-		ref := fields[id].sources[rank].ref
-		if len(o.buf) == start {
-			o.name(`,"from":`)
-			o.buf = append(o.buf, '{')
-			ref = ref[1:]
+		if !any {
+			any = true
+			o.buf = append(o.buf, `,"from":{`...)
+		} else {
+			o.buf = append(o.buf, ',')
 		}
-		o.buf = append(o.buf, ref...)
+		if rank == fromBody {
+			o.buf = append(o.buf, fields[id].member[1:]...)
+			o.buf, _ = appendString(o.buf, f.body[id].ref)
+		} else {
+			o.buf = append(o.buf, fields[id].sources[rank].ref...)
+		}
 	}
-	if len(o.buf) > start {
-		o.buf = append(o.buf, '}')
+	if !any {
+		return
 	}
-	o.string(`,"outcome":`, f.outcome)
+	o.buf = append(o.buf, '}')
+	o.string(fields[fieldOutcome].member, f.outcome)
+	for id := range fields {
+		if f.mapping[id] == fromBody && f.body[id].copied {
+			o.string(fields[id].member, f.body[id].text)
+		}
+	}
 }
 
 // entities appends a resource's entity references.

@@ -150,14 +150,20 @@ func (p *parser) severity() int32 {
 // field resolves a normalised field: the event's own member of that name, or
 // the attribute that from names.
 func (p *parser) field(name string) string {
-	if !strings.Contains(name, ".") && p.root.get(name) != nil {
+	ref := p.root.get("from").get(name)
+	if p.root.get(name) != nil && (ref != nil || name == "type") {
 		return p.string(name)
 	}
-	ref := p.root.get("from").get(name)
 	if ref == nil {
+		if p.root.get(name) != nil {
+			p.fail("stands without a source in from", name)
+		}
 		return ""
 	}
 	v := p.root.get("attributes").get(ref.text)
+	if strings.HasPrefix(ref.text, "/") {
+		v = p.root.resolve(ref.text)
+	}
 	switch {
 	case ref.kind != jsonString || v == nil:
 		p.fail("names no attribute of the record", "from", name)

@@ -1,0 +1,241 @@
+package event
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+)
+
+// maxHead is how many bytes of a string body are looked at to tell its format,
+// and maxBodyText how many are read of one that is of a known format. An API
+// server writes who did what before the objects that make its lines long.
+const (
+	maxHead     = 512
+	maxBodyText = 256 << 10
+)
+
+// readText reads the facts of a body that is a string, if it looks like one of
+// a known format. It allocates nothing for one that does not.
+func (f *facts) readText(s string, asked bool) bool {
+	b := formatOfText(s)
+	switch b {
+	case nil:
+		return false
+	case auditd:
+		f.start(b, true, asked)
+		f.readAuditd(s)
+		return true
+	}
+	f.start(b, true, asked)
+	if len(s) > maxBodyText {
+		s = s[:maxBodyText]
+	}
+	t := textReader{s: s, facts: f}
+	f.whole = t.value(b.tree, 0)
+	return true
+}
+
+// formatOfText tells what a string body may be by marks in its first bytes.
+func formatOfText(s string) *bodyFormat {
+	for len(s) > 0 && s[0] == ' ' {
+		s = s[1:]
+	}
+	if len(s) < 16 {
+		return nil
+	}
+	head := s[:min(len(s), maxHead)]
+	switch s[0] {
+	case '{':
+		switch {
+		case strings.Contains(head, kubernetesVersion):
+			return kubernetes
+		case strings.Contains(head, `"eventVersion"`), strings.Contains(head, `"awsRegion"`):
+			return cloudTrail
+		}
+	case 't', 'n', 'a', '<':
+		if auditdStart(head) >= 0 {
+			return auditd
+		}
+	}
+	return nil
+}
+
+// textReader reads the members of a format in JSON text, one pass, no tree. It
+// judges nothing: text that is no JSON ends the reading.
+type textReader struct {
+	s     string
+	pos   int
+	facts *facts
+}
+
+func (t *textReader) next() byte {
+	for t.pos < len(t.s) {
+		switch c := t.s[t.pos]; c {
+		case ' ', '\t', '\r', '\n':
+			t.pos++
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+// value reads the value at a step and reports whether it is whole.
+func (t *textReader) value(at *step, index int) bool {
+	switch c := t.next(); {
+	case c == '{' && at.next != nil:
+		return t.object(at, index)
+	case c == '[' && at.each != nil:
+		return t.array(at)
+	case c == '{' || c == '[':
+		t.facts.set(at, fact{kind: factOther, index: index})
+		return t.skip()
+	case c == '"':
+		raw, escaped, ok := t.string()
+		if ok {
+			t.facts.set(at, textFact(raw, escaped, index))
+		}
+		return ok
+	default:
+		return t.literal(at, index)
+	}
+}
+
+func textFact(raw string, escaped bool, index int) fact {
+	x := fact{kind: factString, text: raw, index: index}
+	if !escaped {
+		return x
+	}
+	if len(raw) > 6*maxFactText {
+		return fact{kind: factOther}
+	}
+	if err := json.Unmarshal([]byte(`"`+raw+`"`), &x.text); err != nil {
+		return fact{kind: factOther}
+	}
+	return x
+}
+
+func (t *textReader) object(at *step, index int) bool {
+	t.pos++
+	if t.next() == '}' {
+		t.pos++
+		return true
+	}
+	for {
+		if t.next() != '"' {
+			return false
+		}
+		key, _, ok := t.string()
+		if !ok || t.next() != ':' {
+			return false
+		}
+		t.pos++
+		if next := at.next[key]; next != nil {
+			ok = t.value(next, index)
+		} else {
+			ok = t.skip()
+		}
+		if !ok {
+			return false
+		}
+		if c := t.next(); c != ',' {
+			t.pos++
+			return c == '}'
+		}
+		t.pos++
+	}
+}
+
+func (t *textReader) array(at *step) bool {
+	t.pos++
+	if t.next() == ']' {
+		t.pos++
+		return true
+	}
+	for i := 0; ; i++ {
+		if !t.value(at.each, i) {
+			return false
+		}
+		if c := t.next(); c != ',' {
+			t.pos++
+			return c == ']'
+		}
+		t.pos++
+	}
+}
+
+// literal reads a number, true, false or null.
+func (t *textReader) literal(at *step, index int) bool {
+	start := t.pos
+	for t.pos < len(t.s) && strings.IndexByte("+-.abcdefghijklmnopqrstuvwxyzE0123456789", t.s[t.pos]) >= 0 {
+		t.pos++
+	}
+	word := t.s[start:t.pos]
+	if word == "" {
+		return false
+	}
+	if word == "null" {
+		return true
+	}
+	x := fact{kind: factOther, text: word, index: index}
+	if n, err := strconv.ParseInt(word, 10, 64); err == nil {
+		x.kind, x.num = factNumber, n
+	}
+	t.facts.set(at, x)
+	return true
+}
+
+// string reads a string and returns what stands between its quotes.
+func (t *textReader) string() (raw string, escaped, ok bool) {
+	start := t.pos + 1
+	for i := start; ; i++ {
+		n := strings.IndexByte(t.s[i:], '"')
+		if n < 0 {
+			t.pos = len(t.s)
+			return "", false, false
+		}
+		i += n
+		end := i
+		for end > start && t.s[end-1] == '\\' {
+			end--
+		}
+		if (i-end)%2 == 0 {
+			t.pos = i + 1
+			raw = t.s[start:i]
+			return raw, strings.IndexByte(raw, '\\') >= 0, true
+		}
+	}
+}
+
+// skip passes over a value of any depth.
+func (t *textReader) skip() bool {
+	for depth := 0; ; {
+		switch c := t.next(); c {
+		case 0:
+			return false
+		case '"':
+			if _, _, ok := t.string(); !ok {
+				return false
+			}
+		case '{', '[':
+			depth++
+			t.pos++
+			continue
+		case '}', ']':
+			depth--
+			t.pos++
+		default:
+			t.pos++
+			if c != ',' && c != ':' && depth == 0 {
+				for t.pos < len(t.s) && strings.IndexByte(" \t\r\n,]}", t.s[t.pos]) < 0 {
+					t.pos++
+				}
+				return true
+			}
+			continue
+		}
+		if depth <= 0 {
+			return depth == 0
+		}
+	}
+}

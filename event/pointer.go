@@ -1,0 +1,31 @@
+package event
+
+import (
+	"strconv"
+	"strings"
+)
+
+var unescapePointer = strings.NewReplacer("~1", "/", "~0", "~")
+
+// resolve follows a JSON pointer (RFC 6901) that is not empty; nil if it leads
+// nowhere.
+func (n *node) resolve(pointer string) *node {
+	if !strings.HasPrefix(pointer, "/") {
+		return nil
+	}
+	for _, token := range strings.Split(pointer[1:], "/") {
+		switch {
+		case n == nil:
+			return nil
+		case n.kind == jsonArray:
+			i, err := strconv.ParseUint(token, 10, 31)
+			if err != nil || int(i) >= len(n.items) || strconv.FormatUint(i, 10) != token {
+				return nil
+			}
+			n = &n.items[i]
+		default:
+			n = n.get(unescapePointer.Replace(token))
+		}
+	}
+	return n
+}
