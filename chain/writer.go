@@ -23,8 +23,9 @@ type Writer struct {
 	folder   string
 	folderID durable.Info
 	lock     *dirLock
-	mark     *markFile // nil if it can't be opened
-	link     linker    // owned by Write
+	link     linker // owned by Write
+
+	mark *markFile // nil if it can't be opened; owned by Sync and what excludes it
 
 	// Owned by the calls that exclude each other.
 	failure *Failure // what Renew recovers from
@@ -169,9 +170,9 @@ func (w *Writer) Sync() error {
 		// A Write may be under way; it can only make the file longer.
 		err = w.touched(seg, to.offset, w.handedTo)
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if err != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		w.unsafe = true
 		if w.failed == nil {
 			w.failed = err
@@ -179,6 +180,7 @@ func (w *Writer) Sync() error {
 		return err
 	}
 	w.advance(to)
+	w.writeMark(to, false)
 	return nil
 }
 
@@ -189,8 +191,10 @@ func (w *Writer) handedTo() int64 {
 	return w.handed
 }
 
-// advance notes that the segment is synced up to p. w.mu is held.
+// advance notes that the segment is synced up to p.
 func (w *Writer) advance(p point) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.synced = p
 	n := 0
 	for n < len(w.chunks) && w.chunks[n].end <= p.offset {
@@ -198,23 +202,25 @@ func (w *Writer) advance(p point) {
 		n++
 	}
 	w.chunks = append(w.chunks[:0], w.chunks[n:]...)
-	w.writeMark(false)
 }
 
-// writeMark notes the last synced entry. w.mu is held.
-func (w *Writer) writeMark(sync bool) {
-	if w.mark == nil {
-		w.counts.MarkFailures++
-		return
-	}
-	err := w.mark.write(Mark{LogID: w.id, Ordinal: w.ordinal, Offset: w.synced.offset, Head: w.synced.head})
-	if err == nil && sync {
-		err = w.mark.f.Sync()
+// writeMark notes that everything up to p is synced. Failing to refuses nothing.
+func (w *Writer) writeMark(p point, sync bool) {
+	err := errNoMark
+	if w.mark != nil {
+		err = w.mark.write(Mark{LogID: w.id, Ordinal: w.ordinal, Offset: p.offset, Head: p.head})
+		if err == nil && sync {
+			err = w.mark.f.Sync()
+		}
 	}
 	if err != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		w.counts.MarkFailures++
 	}
 }
+
+var errNoMark = errors.New("mark is not open")
 
 // RotateIn tells in how long the segment is due for rotation, at most 0 if it is
 // due. ok is false if it will not be before more is written: a segment that
@@ -274,8 +280,8 @@ func (w *Writer) adopt(seg *segment, size int64, head Head, system, events int) 
 	w.counts.System += uint64(system)
 	w.counts.Events += uint64(events)
 	w.counts.Bytes += uint64(size)
-	w.writeMark(true)
 	w.mu.Unlock()
+	w.writeMark(p, true)
 	if old != nil {
 		w.earlier = append(w.earlier, extent{name: old.name, length: sealed})
 		w.seal(old)
@@ -301,9 +307,9 @@ func (w *Writer) Close() error {
 		return errors.Join(err, w.Abandon())
 	}
 	w.mu.Lock()
-	w.writeMark(true)
-	seg := w.seg
+	seg, end := w.seg, w.synced
 	w.mu.Unlock()
+	w.writeMark(end, true)
 	if err := seg.file.Chmod(w.o.SealedMode); err != nil {
 		w.o.Notice(Notice{Text: "couldn't make the closed segment read-only", Attrs: map[string]any{"error": err.Error()}})
 	}
