@@ -138,9 +138,11 @@ func (m *members) scope() error {
 }
 
 func (d *decoder) record(n *node) error {
-	err := d.known(n, slices.Concat(fieldNames, []string{"v", "time", "observed_time", "recorded_time", "time_source", "severity_number",
+	err := d.known(n, slices.Concat(fieldNames, []string{
+		"v", "time", "observed_time", "recorded_time", "time_source", "severity_number",
 		"severity_text", "body", "attributes", "dropped_attributes_count", "trace_id", "span_id", "flags", "from",
-		"critical", "exact", "resource", "scope"})...)
+		"critical", "exact", "resource", "scope",
+	})...)
 	if err != nil {
 		return err
 	}

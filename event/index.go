@@ -103,7 +103,7 @@ type finding struct {
 	verdict verdict
 	id      string // the record id, if a string
 	outcome string // the outcome, if its source is a code
-	body    [numFields]bodyValue
+	offered [numFields]bodyValue
 	// bodyStands: the body stands in the event as it came, no key of a map
 	// twice, nothing redacted or cut.
 	bodyStands bool
@@ -125,7 +125,7 @@ func (f *finding) offerBody(id fieldID, ref, text string, copied bool) {
 		return
 	}
 	f.mapping[id] = fromBody
-	f.body[id] = bodyValue{ref, text, copied || !f.bodyStands}
+	f.offered[id] = bodyValue{ref, text, copied || !f.bodyStands}
 	if id == fieldRecordID {
 		f.id = text
 	}

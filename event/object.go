@@ -95,7 +95,7 @@ func (o *object) mapping(f *finding) {
 		}
 		if rank == fromBody {
 			o.buf = append(o.buf, fields[id].member[1:]...)
-			o.buf, _ = appendString(o.buf, f.body[id].ref)
+			o.buf, _ = appendString(o.buf, f.offered[id].ref)
 		} else {
 			o.buf = append(o.buf, fields[id].sources[rank].ref...)
 		}
@@ -106,8 +106,8 @@ func (o *object) mapping(f *finding) {
 	o.buf = append(o.buf, '}')
 	o.string(fields[fieldOutcome].member, f.outcome)
 	for id := range fields {
-		if f.mapping[id] == fromBody && f.body[id].copied {
-			o.string(fields[id].member, f.body[id].text)
+		if f.mapping[id] == fromBody && f.offered[id].copied {
+			o.string(fields[id].member, f.offered[id].text)
 		}
 	}
 }
