@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // goodLog makes a log of two segments, closed in order, of which the first has lines 1 (opened) to
@@ -189,4 +191,33 @@ func TestEditsOfFilesAreFound(t *testing.T) {
 			require.Equal(t, 1, code, out)
 		})
 	}
+}
+
+// A collector does not continue a log that was edited: it starts, refuses every request for later, and
+// writes nothing.
+func TestTamperedLogIsNotContinued(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	l := &load{name: "before", connections: 1, requests: 1, batch: 5}
+	c := start(t, o)
+	require.Empty(t, l.run(t.Context(), c.GRPC))
+	stop(t, c)
+	name := segments(t, c.Audit)[0]
+	b, err := os.ReadFile(name)
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(name, 0o600))
+	require.NoError(t, os.WriteFile(name, bytes.Replace(b, []byte("before-0-0-2"), []byte("before-0-0-9"), 1), 0o600))
+
+	c = start(t, o)
+	code, out := run(t, "curl", "-sS", "-o", filepath.Join(o.Dir, "answer"), "-w", "%{http_code}", "-H", "Content-Type: application/json",
+		"--data", `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"eventName":"order.placed"}]}]}]}`, "http://"+c.HTTP+"/v1/logs")
+	require.Equal(t, 0, code, out)
+	require.Equal(t, "503", out)
+	errs := (&load{connections: 1, requests: 1, batch: 1}).run(t.Context(), c.GRPC)
+	require.Len(t, errs, 1)
+	require.Equal(t, codes.Unavailable, status.Code(errs[0]))
+	require.Contains(t, c.Log(), filepath.Base(name))
+	stop(t, c)
+	require.Len(t, segments(t, c.Audit), 1)
+	requireBroken(t, c.Audit, filepath.Base(name), 4)
 }

@@ -45,10 +45,38 @@ func Start(ctx context.Context, o Options) (*Collector, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.Await(ctx, func() bool { return strings.Contains(c.Log(), ready) }); err != nil {
+	if err := c.AwaitReady(ctx, 1); err != nil {
 		return nil, fmt.Errorf("couldn't start the collector: %w\n%s", err, c.Log())
 	}
 	return c, nil
+}
+
+// AwaitReady waits until the collector has said for the nth time that it serves, as it does once more
+// after each reload, and can take a signal: it says so a moment before it catches any.
+func (c *Collector) AwaitReady(ctx context.Context, nth int) error {
+	idle := 0
+	return c.Await(ctx, func() bool {
+		if strings.Count(c.Log(), ready) < nth {
+			return false
+		}
+		if idle++; !c.idle() {
+			idle = 0
+		}
+		return idle > 1
+	})
+}
+
+// idle reports whether every thread of the process sleeps. Where there is no /proc it is true.
+func (c *Collector) idle() bool {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", c.Pid()))
+	for _, thread := range threads {
+		stat, err := os.ReadFile(thread)
+		// 4711 (otelcol-audit) S ...
+		if _, state, found := strings.Cut(string(stat), ") "); err == nil && found && state[0] != 'S' {
+			return false
+		}
+	}
+	return true
 }
 
 // Launch starts a collector and does not wait until it serves.
