@@ -80,13 +80,20 @@ func failureType(cause error) string {
 	return TypeSyncFailed
 }
 
-// rootCause is the innermost error's text: the system's, without paths.
+// rootCause is the innermost error's text, of joined ones the first's: the
+// system's, without paths.
 func rootCause(err error) string {
 	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
+		switch e := err.(type) { //nolint:errorlint // it walks the chain itself
+		case interface{ Unwrap() []error }:
+			err = e.Unwrap()[0]
+		case interface{ Unwrap() error }:
+			if e.Unwrap() == nil {
+				return err.Error()
+			}
+			err = e.Unwrap()
+		default:
 			return err.Error()
 		}
-		err = inner
 	}
 }
