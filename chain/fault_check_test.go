@@ -2,11 +2,12 @@ package chain_test
 
 import (
 	"bytes"
+	"errors"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 
@@ -111,20 +112,28 @@ func (r *rig) checkLog() (events []string) {
 	if n := uint64(len(l.heads)) - 1; report.Head != l.heads[n] || report.Entries() != n {
 		r.fatal("verify finds the head %d and %d entries, the test %d", report.Head.Seq, report.Entries(), n)
 	}
+	r.checkIndependently(l, report.Mark != nil)
+	for _, c := range report.Cuts {
+		if c.Failover && c.Found > c.Length {
+			r.fatal("%s declares %d bytes cut of %s, but %d follow", c.Opening, c.Length, c.Segment, c.Found)
+		}
+	}
 	return l.events
 }
 
-// checkIndependently has the other verifier check a log that was closed in order.
-func (r *rig) checkIndependently() {
-	l := r.find()
-	folder := filepath.Join(r.scratch, filepath.Base(l.folder))
-	require.NoError(r.t, os.RemoveAll(folder))
-	require.NoError(r.t, os.Mkdir(folder, 0o700))
+// checkIndependently has the other verifier check the log.
+func (r *rig) checkIndependently(l found, marked bool) {
+	files := fstest.MapFS{}
 	for p, data := range r.fs.Files(l.folder) {
-		require.NoError(r.t, os.WriteFile(filepath.Join(folder, p), data, 0o600))
+		files[p] = &fstest.MapFile{Data: data, Mode: 0o600}
 	}
-	if err := independent.Check(folder); err != nil {
-		r.fatal("the other verifier finds: %v", err)
+	err := independent.CheckFS(files, filepath.Base(l.folder))
+	var fault *independent.Error
+	switch {
+	case err == nil && !l.torn:
+	case l.torn && errors.As(err, &fault) && fault.Crash == marked:
+	default:
+		r.fatal("the other verifier finds %v; torn: %t, mark: %t", err, l.torn, marked)
 	}
 }
 

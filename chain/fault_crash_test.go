@@ -39,9 +39,13 @@ func (r *rig) recover(rng *rand.Rand, deep []int) (crashes int) {
 	r.checkLog()
 	var next []*rig
 	if len(deep) > 0 {
-		r.intercept(func(faultfs.Op) faultfs.Outcome {
+		r.intercept(func(op faultfs.Op) faultfs.Outcome {
 			if rng.IntN(80) < deep[0] { // there are about 80 operations
 				next = append(next, r.crashed(crash(rng.IntN(2)), rng.Uint64()))
+			}
+			// A segment has its name and may lose it again.
+			if op.Kind == faultfs.SyncDir && len(r.fs.OpenFiles()) > 0 && rng.IntN(8) < deep[0] {
+				next = append(next, r.crashed(powerCut, rng.Uint64()))
 			}
 			return faultfs.Outcome{}
 		})
@@ -70,7 +74,7 @@ func TestCrashAnywhere(t *testing.T) {
 		r.live()
 		n := len(crashes)
 		for _, c := range crashes {
-			n += c.recover(rng, []int{2, 1, 1})
+			n += c.recover(rng, []int{1, 1, 1})
 		}
 		t.Log("crashes:", n)
 	})

@@ -2,6 +2,8 @@ package chain_test
 
 import (
 	"math/rand/v2"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/otelaudit/auditexporter/internal/faultfs"
@@ -13,12 +15,17 @@ type chance struct {
 	one   int // of so many operations one begins to fail, 0: none
 	burst int // how many go on failing
 	death int // of so many operations one is the last, 0: none
+	// markless: the mark can't be used.
+	markless bool
 }
 
-func (c *chance) outcome(r *rig) faultfs.Outcome {
+func (c *chance) outcome(r *rig, op faultfs.Op) faultfs.Outcome {
 	if c.death > 0 && c.IntN(c.death) == 0 {
 		r.fs.TurnOff()
 		return faultfs.Outcome{}
+	}
+	if c.markless && strings.HasSuffix(op.Path, "/mark") {
+		return faultfs.Outcome{Err: syscall.EIO}
 	}
 	if c.burst == 0 && (c.one == 0 || c.IntN(c.one) > 0) {
 		return faultfs.Outcome{}
@@ -63,9 +70,10 @@ func run(t *testing.T, seed uint64) (crashes int) {
 	if c.IntN(4) > 0 {
 		c.death = 20 + c.IntN(150)
 	}
+	c.markless, r.sameBoot = c.IntN(4) == 0, c.IntN(4) == 0
 	r.tell("run %d", seed)
 	for range 5 + c.IntN(20) {
-		r.intercept(func(faultfs.Op) faultfs.Outcome { return c.outcome(r) })
+		r.intercept(func(op faultfs.Op) faultfs.Outcome { return c.outcome(r, op) })
 		r.heal = func() {
 			r.intercept(nil)
 			r.fs.SetSpace(-1)

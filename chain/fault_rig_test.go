@@ -17,13 +17,14 @@ const faultDir = "/var/audit"
 // rig drives a writer on a faulty file system as package flush does, and keeps
 // the model up to date. After the machine is turned off its methods return.
 type rig struct {
-	t       *testing.T
-	fs      *faultfs.FS
-	model   model
-	w       *chain.Writer // nil while closed
-	next    int           // number of the next event
-	scratch string        // folder of the real file system
-	full    bool          // verify all at start
+	t     *testing.T
+	fs    *faultfs.FS
+	model model
+	w     *chain.Writer // nil while closed
+	next  int           // number of the next event
+	full  bool          // verify all at start
+	// sameBoot: a power cut is not told from the death of the process.
+	sameBoot bool
 	// during is called once while a Sync of the segment is under way.
 	during func()
 	// heal ends what makes attempts fail; it is called after some have.
@@ -34,18 +35,28 @@ type rig struct {
 
 func (r *rig) tell(format string, args ...any) {
 	r.story = append(r.story, fmt.Sprintf("[op %d] "+format, append([]any{r.fs.Ops()}, args...)...))
+	if r.t.Failed() { // the file system has reported a breach
+		r.fatal("the discipline is broken")
+	}
 }
 
 // on continues on another file system, after a crash.
 func (r *rig) on(f *faultfs.FS) *rig {
-	return &rig{t: r.t, fs: f, model: r.model.clone(), next: r.next, full: r.full, scratch: r.scratch, story: append([]string(nil), r.story...)}
+	return &rig{t: r.t, fs: f, model: r.model.clone(), next: r.next, full: r.full, sameBoot: r.sameBoot, story: append([]string(nil), r.story...)}
+}
+
+func (r *rig) bootID() string {
+	if r.sameBoot {
+		return "always the same"
+	}
+	return r.fs.BootID()
 }
 
 const patience = 40 // attempts at something that fails
 
 func (r *rig) open() {
 	for i := range patience {
-		o := chain.Options{Directory: faultDir, FS: r.fs, Software: "test", BootID: r.fs.BootID()}
+		o := chain.Options{Directory: faultDir, FS: r.fs, Software: "test", BootID: r.bootID()}
 		if r.full {
 			o.VerifyOnStart = chain.VerifyFull
 		}

@@ -103,12 +103,16 @@ func (n *node) write(b []byte, off int64) {
 	}
 	copy(n.data[off:], b)
 	for i := off / sectorSize; i*sectorSize < end; i++ {
+		from, to := i*sectorSize, min(int64(len(n.data)), (i+1)*sectorSize)
 		s := n.sectors[i]
 		if s == nil {
+			if to <= int64(len(n.disk)) && bytes.Equal(n.data[from:to], n.disk[from:to]) {
+				continue // it is certain already, and stays so whatever a Sync does
+			}
 			s = &sector{}
 			n.sectors[i] = s
 		}
-		s.versions = append(s.versions, bytes.Clone(n.data[i*sectorSize:min(int64(len(n.data)), (i+1)*sectorSize)]))
+		s.versions = append(s.versions, bytes.Clone(n.data[from:to]))
 		s.dirty, s.suspect = true, false
 	}
 }
