@@ -1,6 +1,8 @@
 package chain
 
 import (
+	"io"
+	"io/fs"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -109,6 +111,11 @@ func TestVerifyHeld(t *testing.T) {
 	requirePlaces(t, l, []string{"2:3 hash"}, r.Faults)
 	require.Equal(t, 1, r.Pending.Segments)
 
+	l2 := newTestLog(t)
+	l2.open(CauseCreated)
+	l2.open(CauseFailover, l2.torn([]byte("what a failed sync left")))
+	require.Empty(t, l2.verify(VerifyOptions{Lock: LockHeld}).Faults)
+
 	// A fault below the mark, and a log that ends before it.
 	l.mark = mark
 	l.segments[1].data[end-4] ^= 1
@@ -141,4 +148,51 @@ func TestVerifyLooksAtTheLock(t *testing.T) {
 	require.EqualValues(t, 13, r.Pending.Bytes)
 	require.NoError(t, lock.Unlock())
 	require.NotNil(t, verifyLogAt(t, folder, VerifyOptions{}).Tail)
+}
+
+// lateWriter takes the lock on a directory when a log in it is listed first.
+type lateWriter struct {
+	durable.FS
+	t    *testing.T
+	dir  string
+	held bool
+}
+
+func (f *lateWriter) ReadDir(name string) ([]fs.DirEntry, error) {
+	if !f.held {
+		f.held = true
+		lock, err := f.FS.Lock(f.dir)
+		require.NoError(f.t, err)
+		f.t.Cleanup(func() { lock.Unlock() })
+	}
+	return f.FS.ReadDir(name)
+}
+
+// A writer that comes after the look at the lock is not taken for a crash, and
+// what it has not synced is not shown.
+func TestWriterComesAfterTheLook(t *testing.T) {
+	if _, known, err := durable.LockHeld(t.TempDir()); err != nil || !known {
+		t.Logf("the system does not tell who holds a lock")
+		return
+	}
+	l := newTestLog(t)
+	l.open(CauseCreated)
+	l.setMark()
+	l.event(`{"not":"synced"}`)
+	l.torn([]byte("half an entry"))
+	dir := t.TempDir()
+	folder := l.save(dir)
+	r, err := Verify(t.Context(), &lateWriter{FS: durable.OS(), t: t, dir: dir}, folder, VerifyOptions{})
+	require.NoError(t, err)
+	require.True(t, r.Held)
+	require.Nil(t, r.Tail)
+	require.EqualValues(t, 1, r.Entries())
+
+	dir = t.TempDir()
+	reader, err := OpenReader(&lateWriter{FS: durable.OS(), t: t, dir: dir}, l.save(dir), ReadOptions{})
+	require.NoError(t, err)
+	defer reader.Close()
+	got, err := readAll(reader)
+	require.ErrorIs(t, err, io.EOF)
+	require.Len(t, got, 1)
 }

@@ -104,7 +104,7 @@ func TestVerifyFaults(t *testing.T) {
 	tests := []struct {
 		name string
 		make func(l *testLog) // on an empty log
-		want []string // as place has them, by prefix
+		want []string         // as place has them, by prefix
 	}{
 		{name: "bytes after the entries, not declared", make: func(l *testLog) {
 			l.open(CauseCreated)
@@ -211,6 +211,30 @@ func TestVerifyFaults(t *testing.T) {
 			l.event("{\"a\":\"\xff\"}")
 			l.setMark()
 		}, want: []string{"1:2 body is not UTF-8"}},
+		{name: "an entry made anew, its own hash right", make: func(l *testLog) {
+			l.open(CauseCreated)
+			s := l.last()
+			before, end := l.head, s.valid
+			l.event(`{"n":1}`)
+			after, rest := l.head, len(s.data)
+			l.event(`{"n":2}`)
+			tail := bytes.Clone(s.data[rest:])
+			l.head, s.data = before, s.data[:end]
+			l.event(`{"n":7}`)
+			l.head = after
+			s.data = append(s.data, tail...)
+		}, want: []string{"1:3 prev_hash does not match the entry before"}},
+		{name: "a segment made anew, its own hashes right", make: func(l *testLog) {
+			l.open(CauseCreated)
+			before, end := l.head, l.last().valid
+			l.event(`{"n":1}`)
+			l.open(CauseRotation)
+			l.head, l.segments[0].data = before, l.segments[0].data[:end]
+			second := l.segments[1]
+			l.segments = l.segments[:1]
+			l.event(`{"n":7}`)
+			l.segments = append(l.segments, second)
+		}, want: []string{"2:1 prev_hash does not match the entry before"}},
 		{name: "faults in several segments", make: func(l *testLog) {
 			for range 3 {
 				l.open(CauseRotation)
