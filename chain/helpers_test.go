@@ -70,3 +70,5 @@ func verifyFaults(t *testing.T, dir string) []chain.Fault {
 	require.NoError(t, err)
 	return r.Faults
 }
+
+func osFS() durable.FS { return durable.OS() }

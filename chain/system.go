@@ -19,6 +19,7 @@ const (
 	TypeWriteFailed = "write_failed"
 	TypeSyncFailed  = "sync_failed"
 	TypeTouched     = "touched"
+	TypeClockJumped = "clock_jumped"
 )
 
 // Causes of an opening entry.
@@ -105,6 +106,12 @@ type Succeeded struct {
 // Closed ends a segment whose writer shut down in order.
 type Closed struct {
 	SystemEvent
+}
+
+// ClockJumped says that the writer's wall clock was set.
+type ClockJumped struct {
+	SystemEvent        // Time is by the clock as it is after the jump
+	By          string `json:"by"` // a Go duration, negative if the clock was set back
 }
 
 // Failure is a fault of the storage that the writer recovered from: one of the

@@ -24,6 +24,7 @@ type Writer struct {
 	folderID durable.Info
 	lock     *dirLock
 	link     linker // owned by Write
+	clock    *clock // likewise
 
 	mark *markFile // nil if it can't be opened; owned by Sync and what excludes it
 
@@ -101,6 +102,9 @@ func (w *Writer) Write(batches []*Batch) error {
 	seg, from, buf := w.seg, w.written, w.takeBuffer()
 	w.mu.Unlock()
 
+	if by := w.clock.jump(); by != 0 {
+		batches = append([]*Batch{w.systemBatch(ClockJumped{SystemEvent: w.event(TypeClockJumped), By: by.String()})}, batches...)
+	}
 	head, counts := from.head, Counts{}
 	for _, b := range batches {
 		buf, head = b.appendLines(buf, head, &w.link)
@@ -297,9 +301,7 @@ func (w *Writer) Closing() { w.lock.announceClosing() }
 // opening recovers.
 func (w *Writer) Close() error {
 	w.lock.announceClosing()
-	var b Batch
-	b.EndSystem(append(b.Buffer(), marshalSystem(Closed{SystemEvent: w.event(TypeClosed)})...))
-	err := w.Write([]*Batch{&b})
+	err := w.Write([]*Batch{w.systemBatch(Closed{SystemEvent: w.event(TypeClosed)})})
 	if err == nil {
 		err = w.Sync()
 	}
@@ -348,7 +350,14 @@ type writeError struct{ error }
 func (e *writeError) Unwrap() error { return e.error }
 
 func (w *Writer) event(typ string) SystemEvent {
-	return SystemEvent{V: SystemVersion, Type: typ, Time: time.Now().UTC()}
+	return SystemEvent{V: SystemVersion, Type: typ, Time: w.clock.wall().UTC()}
+}
+
+// systemBatch makes a batch of one system event.
+func (w *Writer) systemBatch(e any) *Batch {
+	b := new(Batch)
+	b.EndSystem(append(b.Buffer(), marshalSystem(e)...))
+	return b
 }
 
 // isDiskFull tells whether err is about space or quota, which ends by itself.
