@@ -24,42 +24,46 @@ type bodyFormat struct {
 	also []string
 	// tests are the members decided as the attribute of that name is.
 	tests map[string]string
-	// outcome is for a format whose outcome is no member as it stands: the
-	// member that says it, or "", and the word, "" if it is not known.
-	outcome func(*facts) (member, word string)
-	// action is the same for the action.
-	action func(*facts) string
+	// concluded are fields that no member is as it stands.
+	concluded [numFields]conclusion
+	// line says that a body is a line of text in which members have no place.
+	line bool
 	// unset are values by which the format says that there is none.
 	unset []string
 	rules []bodyRule
 
 	members map[string]int // the place of each member in facts
+	parents []string       // the object that each member is in, "" for the body
 	fed     [numFields][]int
-	tree    *step
+	tree    *bodyStep
 }
+
+// conclusion returns the value of a field, "" if it has none, and the member it
+// is concluded from, "" for the whole body.
+type conclusion func(*facts) (member, value string)
 
 // bodyRule makes a body critical. rule returns what stands in the event, from a
 // bounded set, or "".
 type bodyRule func(*facts) string
 
-// step is one level of a format's members: what to do with a value met there.
-type step struct {
-	next   map[string]*step
-	each   *step // for the elements of an array
-	member int   // -1: none
+// bodyStep is one level of a format's members: what to do with a value met there.
+type bodyStep struct {
+	next   map[string]*bodyStep
+	each   *bodyStep // for the elements of an array
+	member int       // -1: none
 	test   *attributeRule
-	// before and after, with the index of the array's element between them if
-	// there is one, are the JSON pointer of the value in the event.
-	before, after string
+	// ref is where the value stands, refText where if the body is JSON text.
+	ref, refText bodyRef
 }
 
 // fact is the value of a member.
 type fact struct {
-	text  string // of a string its value; of a whole number its digits, if the body is text
+	text  string // of a string its value, of true and false the word
 	num   int64  // of a whole number
 	kind  factKind
-	index int // of the array's element it is, or is in
-	at    *step
+	made  bool // the event has the value in another form
+	index int  // of the array's element it is, or is in
+	at    *bodyStep
 }
 
 type factKind uint8
@@ -86,20 +90,14 @@ type facts struct {
 	// whole says that the body was read to its end.
 	whole   bool
 	found   [maxFacts]fact
-	source  [numFields]int // the member that feeds a field, -1 if none
-	words   [numFields]string
+	asked   bool    // the built-in rules are on
 	verdict verdict // of the format's tests
-	asked   bool    // tests are wanted
 }
 
 func (f *facts) start(b *bodyFormat, text, asked bool) {
 	f.format, f.text, f.whole, f.asked = b, text, true, asked
 	clear(f.found[:len(b.members)])
-	f.words = [numFields]string{}
 	f.verdict = verdict{order: orderNone}
-	for i := range f.source {
-		f.source[i] = -1
-	}
 }
 
 // get returns the string that a member is, "" for any other.
@@ -152,84 +150,127 @@ func (f *finding) seeBody(v pcommon.Value) {
 	}
 }
 
-// feed finds what feeds the fields that no attribute has fed.
+// feed offers what the body says for each field.
 func (f *finding) feed(b *facts) {
+	actor := -1
 	for id := range fields {
-		if f.mapping[id] != unset {
-			continue
-		}
 		for _, i := range b.format.fed[id] {
-			// The account that acts is not also what is acted upon.
-			taken := fieldID(id) == fieldTargetID && b.source[fieldActorID] == i
-			if !taken && b.usable(&b.found[i]) {
-				b.source[id] = i
-				break
+			x := &b.found[i]
+			if fieldID(id) == fieldTargetID && b.sameObject(i, actor) || !b.usable(x) {
+				continue
+			}
+			if fieldID(id) == fieldActorID {
+				actor = i
+			}
+			f.offerBody(fieldID(id), b.reference(x), x.value(), b.text || x.made)
+			break
+		}
+	}
+	for id, conclude := range b.format.concluded {
+		if conclude != nil {
+			if member, value := conclude(b); value != "" {
+				f.offerBody(fieldID(id), b.place(member), value, true)
 			}
 		}
 	}
-	if b.format.outcome != nil && f.mapping[fieldOutcome] == unset {
-		if member, word := b.format.outcome(b); word != "" {
-			b.words[fieldOutcome] = word
-			if b.source[fieldOutcome] = -1; member != "" {
-				b.source[fieldOutcome] = b.format.members[member]
-			}
-		}
+}
+
+// sameObject tells whether two members are one, or names of one object: the
+// account that acts is not also what is acted upon.
+func (f *facts) sameObject(i, j int) bool {
+	if j < 0 {
+		return false
 	}
-	if b.format.action != nil && f.mapping[fieldAction] == unset && b.source[fieldAction] < 0 {
-		b.words[fieldAction] = b.format.action(b)
-	}
+	a, b := f.format.parents[i], f.format.parents[j]
+	return i == j || a != "" && a == b
 }
 
 // usable is what FORMAT.md says of sources, and of what a format says is none.
 func (f *facts) usable(x *fact) bool {
 	switch {
 	case x.kind == factNumber:
-		return !f.unsetNumber(x.num)
 	case x.kind != factString || x.text == "" || len(x.text) > maxFactText:
 		return false
 	}
 	for _, s := range f.format.unset {
-		if x.text == s {
+		if x.value() == s {
 			return false
 		}
 	}
 	return true
 }
 
-func (f *facts) unsetNumber(n int64) bool {
-	for _, s := range f.format.unset {
-		if s == strconv.FormatInt(n, 10) {
-			return true
-		}
+// value is the value as text.
+func (x *fact) value() string {
+	if x.kind == factNumber {
+		return strconv.FormatInt(x.num, 10)
 	}
-	return false
+	return x.text
 }
 
+// reference is where a value stands: a JSON pointer into the event, followed in
+// a body that is JSON text by '#' and a pointer into that. A line has no places.
+func (f *facts) reference(x *fact) string {
+	switch {
+	case f.format.line:
+		return bodyPointer
+	case f.text:
+		return x.at.refText.at(x.index)
+	default:
+		return x.at.ref.at(x.index)
+	}
+}
+
+// place is where a member stands, "" being the whole body.
+func (f *facts) place(member string) string {
+	if member == "" {
+		return bodyPointer
+	}
+	return f.reference(f.fact(member))
+}
+
+// bodyPointer is the whole body.
+const bodyPointer = "/body"
+
 // set keeps a value met at a step.
-func (f *facts) set(at *step, x fact) {
+func (f *facts) set(at *bodyStep, x fact) {
 	if at.member >= 0 {
 		x.at = at
 		f.found[at.member] = x
 	}
 }
 
-// reference appends the pointer of a fact's value in the event.
-func (x *fact) reference(dst []byte) []byte {
-	dst = append(dst, x.at.before...)
-	if x.at.after != noIndex {
-		dst = strconv.AppendInt(dst, int64(x.index), 10)
-		dst = append(dst, x.at.after...)
-	}
-	return dst
+// bodyRef is a reference, with the index of an array's element in it or not.
+type bodyRef struct {
+	before, after string
+	indexed       bool
+	few           [8]string // with the first indexes, made once
 }
 
-// noIndex is the after of a pointer without an index: no pointer ends so.
-const noIndex = "\x00"
+func newBodyRef(ref string) (r bodyRef) {
+	if r.before, r.after, r.indexed = strings.Cut(ref, "*"); r.indexed {
+		for i := range r.few {
+			r.few[i] = r.before + strconv.Itoa(i) + r.after
+		}
+	}
+	return r
+}
+
+func (r *bodyRef) at(index int) string {
+	switch {
+	case !r.indexed:
+		return r.before
+	case index < len(r.few):
+		return r.few[index]
+	default:
+		return r.before + strconv.Itoa(index) + r.after
+	}
+}
 
 // build makes the tree and the places of members from the tables.
 func (b *bodyFormat) build() *bodyFormat {
 	b.members = make(map[string]int)
-	b.tree = &step{member: -1}
+	b.tree = &bodyStep{member: -1}
 	for id, members := range b.sources {
 		for _, m := range members {
 			b.fed[id] = append(b.fed[id], b.add(m))
@@ -255,6 +296,7 @@ func (b *bodyFormat) add(member string) int {
 			panic("event: too many members in " + b.name)
 		}
 		b.members[member] = i
+		b.parents = append(b.parents, member[:strings.LastIndexByte(member, '/')])
 		b.tree.at(member).place(i, member)
 		if b.dotted {
 			dotted := dottedName(member)
@@ -270,7 +312,7 @@ func dottedName(member string) string {
 }
 
 // at returns the step of a member, making those on the way.
-func (s *step) at(member string) *step {
+func (s *bodyStep) at(member string) *bodyStep {
 	for _, key := range strings.Split(member[1:], "/") {
 		key = strings.NewReplacer("~1", "/", "~0", "~").Replace(key)
 		next := s.next[key]
@@ -278,12 +320,12 @@ func (s *step) at(member string) *step {
 			next = s.each
 		}
 		if next == nil {
-			next = &step{member: -1}
+			next = &bodyStep{member: -1}
 			if key == "*" {
 				s.each = next
 			} else {
 				if s.next == nil {
-					s.next = make(map[string]*step)
+					s.next = make(map[string]*bodyStep)
 				}
 				s.next[key] = next
 			}
@@ -293,10 +335,7 @@ func (s *step) at(member string) *step {
 	return s
 }
 
-func (s *step) place(i int, member string) {
+func (s *bodyStep) place(i int, member string) {
 	s.member = i
-	s.before, s.after = "/body"+member, noIndex
-	if before, after, ok := strings.Cut(s.before, "*"); ok {
-		s.before, s.after = before, after
-	}
+	s.ref, s.refText = newBodyRef(bodyPointer+member), newBodyRef(bodyPointer+"#"+member)
 }

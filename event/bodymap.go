@@ -40,7 +40,7 @@ func formatOfMap(m pcommon.Map) *bodyFormat {
 	return nil
 }
 
-func (f *facts) entries(m pcommon.Map, at *step, index int) {
+func (f *facts) entries(m pcommon.Map, at *bodyStep, index int) {
 	for key, v := range m.All() {
 		if next := at.next[key]; next != nil {
 			f.value(v, next, index)
@@ -49,7 +49,7 @@ func (f *facts) entries(m pcommon.Map, at *step, index int) {
 }
 
 // value takes a value at a step into account; the tree bounds the depth.
-func (f *facts) value(v pcommon.Value, at *step, index int) {
+func (f *facts) value(v pcommon.Value, at *bodyStep, index int) {
 	if at.test != nil && f.asked {
 		f.verdict.offer(at.test.order, at.test.test(v))
 	}
@@ -70,7 +70,7 @@ func (f *facts) value(v pcommon.Value, at *step, index int) {
 	case pcommon.ValueTypeDouble:
 		// What a JSON parser made of a code.
 		if n, ok := code(v); ok {
-			x.kind, x.num = factNumber, n
+			x.kind, x.num, x.made = factNumber, n, true
 		}
 	case pcommon.ValueTypeBool:
 		x.text = strconv.FormatBool(v.Bool())

@@ -81,7 +81,7 @@ func (t *textReader) next() byte {
 }
 
 // value reads the value at a step and reports whether it is whole.
-func (t *textReader) value(at *step, index int) bool {
+func (t *textReader) value(at *bodyStep, index int) bool {
 	switch c := t.next(); {
 	case c == '{' && at.next != nil:
 		return t.object(at, index)
@@ -115,7 +115,7 @@ func textFact(raw string, escaped bool, index int) fact {
 	return x
 }
 
-func (t *textReader) object(at *step, index int) bool {
+func (t *textReader) object(at *bodyStep, index int) bool {
 	t.pos++
 	if t.next() == '}' {
 		t.pos++
@@ -146,7 +146,7 @@ func (t *textReader) object(at *step, index int) bool {
 	}
 }
 
-func (t *textReader) array(at *step) bool {
+func (t *textReader) array(at *bodyStep) bool {
 	t.pos++
 	if t.next() == ']' {
 		t.pos++
@@ -165,17 +165,10 @@ func (t *textReader) array(at *step) bool {
 }
 
 // literal reads a number, true, false or null.
-func (t *textReader) literal(at *step, index int) bool {
-	start := t.pos
-	for t.pos < len(t.s) && strings.IndexByte("+-.abcdefghijklmnopqrstuvwxyzE0123456789", t.s[t.pos]) >= 0 {
-		t.pos++
-	}
-	word := t.s[start:t.pos]
-	if word == "" {
-		return false
-	}
-	if word == "null" {
-		return true
+func (t *textReader) literal(at *bodyStep, index int) bool {
+	word := t.word()
+	if word == "" || word == "null" {
+		return word != ""
 	}
 	x := fact{kind: factOther, text: word, index: index}
 	if n, err := strconv.ParseInt(word, 10, 64); err == nil {
@@ -183,6 +176,15 @@ func (t *textReader) literal(at *step, index int) bool {
 	}
 	t.facts.set(at, x)
 	return true
+}
+
+// word reads what may be a number, true, false or null.
+func (t *textReader) word() string {
+	start := t.pos
+	for t.pos < len(t.s) && strings.IndexByte("+-.abcdefghijklmnopqrstuvwxyzE0123456789", t.s[t.pos]) >= 0 {
+		t.pos++
+	}
+	return t.s[start:t.pos]
 }
 
 // string reads a string and returns what stands between its quotes.
@@ -225,13 +227,10 @@ func (t *textReader) skip() bool {
 			depth--
 			t.pos++
 		default:
-			t.pos++
-			if c != ',' && c != ':' && depth == 0 {
-				for t.pos < len(t.s) && strings.IndexByte(" \t\r\n,]}", t.s[t.pos]) < 0 {
-					t.pos++
-				}
-				return true
+			if depth == 0 {
+				return t.word() != ""
 			}
+			t.pos++
 			continue
 		}
 		if depth <= 0 {

@@ -36,6 +36,7 @@ const (
 	orderName
 	orderECS
 	orderOCSF
+	orderBody
 	orderSecurityRule
 	orderNone
 )

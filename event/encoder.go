@@ -48,7 +48,7 @@ type Source struct {
 // Reset lets go of all pdata and keeps the memory.
 func (s *Source) Reset() {
 	s.rl, s.sl = plog.ResourceLogs{}, plog.ScopeLogs{}
-	s.finding.id, s.finding.offered = "", [numFields]bodyValue{}
+	s.finding.id, s.finding.offered, s.finding.body = "", [numFields]bodyValue{}, facts{}
 	s.resource, s.scope = s.resource[:0], s.scope[:0]
 }
 

@@ -104,6 +104,7 @@ type finding struct {
 	id      string // the record id, if a string
 	outcome string // the outcome, if its source is a code
 	offered [numFields]bodyValue
+	body    facts
 	// bodyStands: the body stands in the event as it came, no key of a map
 	// twice, nothing redacted or cut.
 	bodyStands bool
