@@ -43,10 +43,6 @@ func (r *rig) recover(rng *rand.Rand, deep []int) (crashes int) {
 			if rng.IntN(80) < deep[0] { // there are about 80 operations
 				next = append(next, r.crashed(crash(rng.IntN(2)), rng.Uint64()))
 			}
-			// A segment has its name and may lose it again.
-			if op.Kind == faultfs.SyncDir && len(r.fs.OpenFiles()) > 0 && rng.IntN(8) < deep[0] {
-				next = append(next, r.crashed(powerCut, rng.Uint64()))
-			}
 			return faultfs.Outcome{}
 		})
 	}
@@ -95,6 +91,34 @@ func TestDeathThenPowerCut(t *testing.T) {
 		n := 0
 		for _, d := range deaths {
 			n += 1 + d.recover(rng, []int{10 * *faults})
+		}
+		t.Log("crashes:", n)
+	})
+}
+
+// TestNamesGetLost ends the process before every SyncDir of a life, and cuts the
+// power before every SyncDir of what the next process does: a later segment must
+// not keep its name while an earlier one loses it.
+func TestNamesGetLost(t *testing.T) {
+	inBubble(t, 9, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(4, 2))
+		before := func(r *rig, draws int, how crash) (crashes []*rig) {
+			r.intercept(func(op faultfs.Op) faultfs.Outcome {
+				for range draws {
+					if op.Kind == faultfs.SyncDir {
+						crashes = append(crashes, r.crashed(how, rng.Uint64()))
+					}
+				}
+				return faultfs.Outcome{}
+			})
+			r.live()
+			return crashes
+		}
+		n := 0
+		for _, d := range before(newRig(t), 1, death) {
+			for _, c := range before(d, 5**faults, powerCut) {
+				n += 1 + c.recover(rng, nil)
+			}
 		}
 		t.Log("crashes:", n)
 	})
