@@ -155,7 +155,7 @@ func (d *draw) node(n *node) *node {
 	if have := d.nodes[n]; have != nil {
 		return have
 	}
-	m := &node{ino: n.ino, mode: n.diskMode, diskMode: n.diskMode}
+	m := &node{ino: n.ino, touched: n.touched, mode: n.diskMode, diskMode: n.diskMode}
 	if d.IntN(2) == 0 {
 		m.mode, m.diskMode = n.mode, n.mode
 	}

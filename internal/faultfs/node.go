@@ -18,6 +18,7 @@ type node struct {
 	mode, diskMode fs.FileMode
 	parent         *node // nil if it has no name
 	base           string
+	touched        bool // from outside
 
 	data      []byte            // what reads see
 	disk      []byte            // what is on the disk for certain
