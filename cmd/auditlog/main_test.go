@@ -216,7 +216,7 @@ func TestCatForATerminal(t *testing.T) {
 	data, err := os.ReadFile(paths[0])
 	require.NoError(t, err)
 	require.NoError(t, os.Remove(paths[0]))
-	require.NoError(t, os.WriteFile(paths[0], bytes.Replace(data, []byte("4711"), []byte("\x1b[2J"), 1), 0o600))
+	require.NoError(t, os.WriteFile(paths[0], bytes.Replace(data, []byte("order 4711"), []byte("\x1b[2J"), 1), 0o600))
 	for safe, want := range map[bool]string{true: `\u001b[2J`, false: "\x1b[2J"} {
 		r, err := chain.OpenReader(durable.OS(), w.Info().Folder, chain.ReadOptions{})
 		require.NoError(t, err)
