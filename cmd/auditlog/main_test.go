@@ -23,7 +23,9 @@ import (
 	"github.com/otelaudit/auditexporter/internal/durable"
 )
 
-func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"auditlog": main}) }
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"auditlog": main, "writelog": writeLog})
+}
 
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -39,32 +41,45 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// mklog [-abandon] DIR opens the log in DIR with the real writer, writes two
-// events, rotates, writes two more, and closes it. $LOG is its folder, $SEG1 and
-// so on are its segments.
+// mklog [-abandon] DIR has writelog do its work. $LOG is then the log's folder,
+// $SEG1 and so on are its segments.
 func cmdMklog(ts *testscript.TestScript, _ bool, args []string) {
-	abandon := args[0] == "-abandon"
+	// The writer is a process of its own: a child that the scripts beside this one
+	// fork would hold its lock for a moment longer.
+	ts.Check(ts.Exec("writelog", args...))
 	dir := ts.MkAbs(args[len(args)-1])
-	w, err := chain.Open(context.Background(), chain.Options{Directory: dir, Software: "test"})
+	paths, err := filepath.Glob(filepath.Join(dir, "*", "*.jsonl"))
 	ts.Check(err)
-	ts.Check(w.Write([]*chain.Batch{events(signIn, order)}))
-	ts.Check(w.Rotate())
-	ts.Check(w.Write([]*chain.Batch{events(order, hostile)}))
-	ts.Check(w.Sync())
-	folder := w.Info().Folder
-	if abandon {
-		ts.Check(w.Abandon())
-	} else {
-		ts.Check(w.Close())
-	}
+	folder := filepath.Dir(paths[0])
 	ts.Setenv("LOG", folder)
 	ts.Setenv("ID", filepath.Base(folder))
-	paths, err := filepath.Glob(filepath.Join(folder, "*.jsonl"))
-	ts.Check(err)
 	for i, p := range paths {
 		ts.Check(os.Chmod(p, 0o600))
 		ts.Setenv(fmt.Sprintf("SEG%d", i+1), p)
 		ts.Setenv(fmt.Sprintf("NAME%d", i+1), filepath.Base(p))
+	}
+}
+
+// writeLog is the command writelog [-abandon] DIR: it opens the log in DIR with
+// the real writer, writes two events, rotates, writes two more, and closes or
+// abandons it.
+func writeLog() {
+	check := func(err error) {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+	w, err := chain.Open(context.Background(), chain.Options{Directory: os.Args[len(os.Args)-1], Software: "test"})
+	check(err)
+	check(w.Write([]*chain.Batch{events(signIn, order)}))
+	check(w.Rotate())
+	check(w.Write([]*chain.Batch{events(order, hostile)}))
+	check(w.Sync())
+	if os.Args[1] == "-abandon" {
+		check(w.Abandon())
+	} else {
+		check(w.Close())
 	}
 }
 
