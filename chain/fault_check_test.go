@@ -121,6 +121,20 @@ func (r *rig) checkLog() (events []string) {
 	return l.events
 }
 
+// checkLeftovers checks that what was begun and never born is removed.
+func (r *rig) checkLeftovers() {
+	entries, err := r.fs.ProcessDeath().ReadDir(faultDir)
+	require.NoError(r.t, err)
+	if len(entries) != 1 {
+		r.fatal("the directory holds %v", entries)
+	}
+	for p := range r.fs.Files(faultDir) {
+		if strings.HasSuffix(p, ".tmp") {
+			r.fatal("%s is left over", p)
+		}
+	}
+}
+
 // checkIndependently has the other verifier check the log.
 func (r *rig) checkIndependently(l found, marked bool) {
 	files := fstest.MapFS{}

@@ -95,6 +95,7 @@ func (r *rig) settle() {
 	if r.checkLog(); r.find().torn {
 		r.fatal("a log closed in order has a torn end")
 	}
+	r.checkLeftovers()
 }
 
 func TestEveryFailurePoint(t *testing.T) {
