@@ -2,6 +2,7 @@ package exporter_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -122,6 +123,31 @@ func TestTamperedLog(t *testing.T) {
 				time.Sleep(time.Hour)
 				require.Equal(t, 1, n)
 				requireCode(t, codes.Unavailable, r.ConsumeLogs(t.Context(), records(1, false)))
+				require.NoError(t, r.Shutdown(t.Context()))
+			})
+		})
+	}
+}
+
+// No attempt to open what a later version wrote can succeed, and none is made.
+func TestLogOfLaterVersion(t *testing.T) {
+	for _, policy := range []string{"refuse", "exit", "new_log"} {
+		t.Run(policy, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := defaults()
+				o.OnTampering = policy
+				n := 0
+				r := newRig(t, o, func(context.Context, chain.Options) (exporter.AuditLog, error) {
+					n++
+					return nil, errors.Join(&chain.FormatError{Segment: "segment", Format: 2}, errDisk)
+				})
+				r.start(t)
+				require.Equal(t, []componentstatus.Status{permanent}, r.host.statuses())
+				time.Sleep(time.Hour)
+				require.Equal(t, 1, n)
+				err := r.ConsumeLogs(t.Context(), records(1, false))
+				requireCode(t, codes.Unavailable, err)
+				require.ErrorContains(t, err, "later version")
 				require.NoError(t, r.Shutdown(t.Context()))
 			})
 		})

@@ -100,9 +100,14 @@ func (a *audit) fail(err error) error {
 func (a *audit) judge(err error, delay *time.Duration) (time.Duration, error) {
 	var (
 		tampered *chain.TamperError
+		later    *chain.FormatError
 		held     *chain.HeldError
 	)
 	switch {
+	case errors.As(err, &later):
+		a.gate.Store(&gate{refusal: unavailable(causeNotOpen, "it was written by a later version", err)})
+		a.health.permanent("The audit log was written by a later version. Requests are refused until the collector is restarted with that version, or with another directory.", err)
+		return 0, nil
 	case errors.As(err, &tampered):
 		if a.o.OnTampering == "exit" {
 			return 0, fmt.Errorf("on_tampering is exit: %w", err)
