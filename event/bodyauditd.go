@@ -15,13 +15,16 @@ const maxAuditd = 9 << 10
 //	node=host type=USER_AUTH msg=audit(1700000000.123:42): ...   with a node's name
 //	audit: type=1400 audit(1700000000.123:42): ...               the kernel's own line
 //	<85>Nov 23 17:50:28 host audisp-syslog[7]: type=...          as syslog
+//
+// What stands before it has to be all header: words of another program's line,
+// which a client may have chosen, begin no audit record.
 func auditdStart(head string) int {
 	at := 0
 	if !strings.HasPrefix(head, "type=") {
-		if !strings.HasPrefix(head, "node=") && !strings.HasPrefix(head, "audit: ") && head[0] != '<' {
-			return -1
-		}
-		if at = strings.Index(head, " type=") + 1; at == 0 {
+		at = strings.Index(head, " type=") + 1
+		before := strings.TrimSuffix(head[:at], "audit: ")
+		node := strings.HasPrefix(before, "node=") && strings.Count(before, " ") == 1
+		if at == 0 || before != "" && !node && !syslogHeader(before) {
 			return -1
 		}
 	}
@@ -30,6 +33,19 @@ func auditdStart(head string) int {
 		return -1
 	}
 	return at
+}
+
+// syslogHeader tells whether s is the header of a syslog line and no more: of
+// RFC 5424 without structured data, or of RFC 3164, whose tag ends in the first
+// ": ".
+func syslogHeader(s string) bool {
+	if !strings.HasPrefix(s, "<") {
+		return false
+	}
+	if _, rest, _ := strings.Cut(s, ">"); strings.HasPrefix(rest, "1 ") {
+		return strings.HasSuffix(s, " - ") && strings.Count(s, " ") == 7
+	}
+	return strings.Index(s, ": ") == len(s)-2
 }
 
 // readAuditd reads the fields of an audit record, name=value between spaces. Of

@@ -11,7 +11,7 @@ import (
 // server writes who did what before the objects that make its lines long.
 const (
 	maxHead     = 512
-	maxBodyText = 256 << 10
+	maxBodyText = 64 << 10
 )
 
 // readText reads the facts of a body that is a string, if it looks like one of
@@ -102,17 +102,23 @@ func (t *textReader) value(at *bodyStep, index int) bool {
 }
 
 func textFact(raw string, escaped bool, index int) fact {
-	x := fact{kind: factString, text: raw, index: index}
 	if !escaped {
-		return x
+		return fact{kind: factString, text: raw, index: index}
 	}
+	if text, ok := unescapeText(raw); ok {
+		return fact{kind: factString, text: text, index: index}
+	}
+	return fact{kind: factOther, index: index}
+}
+
+// unescapeText is what stands between quotes in JSON; false if it is longer
+// than any value that counts.
+func unescapeText(raw string) (text string, ok bool) {
 	if len(raw) > 6*maxFactText {
-		return fact{kind: factOther}
+		return "", false
 	}
-	if err := json.Unmarshal([]byte(`"`+raw+`"`), &x.text); err != nil {
-		return fact{kind: factOther}
-	}
-	return x
+	err := json.Unmarshal([]byte(`"`+raw+`"`), &text)
+	return text, err == nil
 }
 
 func (t *textReader) object(at *bodyStep, index int) bool {
