@@ -330,3 +330,21 @@ func TestLockHeldByAnother(t *testing.T) {
 	_, err = s.Lock("/other")
 	require.NoError(t, err)
 }
+
+func TestOutsideKeepsNoRules(t *testing.T) {
+	s := newStage(t)
+	f := s.segment(first, "abc")
+	s.segment(second, "def")
+	require.NoError(t, s.WriteOutside(first, []byte("x"), 1))
+	require.Equal(t, map[string]int{"axc": 400}, s.images(first, same))
+	require.NoError(t, s.RenameOutside(second, first))
+	require.Equal(t, "def", string(s.Files(logDir)[strings.TrimPrefix(first, "/log/")]))
+	write(t, f, "unaware", 3)
+	info, err := f.Stat()
+	require.NoError(t, err)
+	require.Zero(t, info.Links)
+	require.NoError(t, s.RemoveOutside(logDir))
+	_, err = s.Stat(first)
+	require.True(t, durable.IsNotExist(err))
+	require.Empty(t, s.breaches)
+}
