@@ -20,16 +20,23 @@ const maxAuditd = 9 << 10
 // which a client may have chosen, begin no audit record.
 func auditdStart(head string) int {
 	at := 0
-	if !strings.HasPrefix(head, "type=") {
-		at = strings.Index(head, " type=") + 1
-		before := strings.TrimSuffix(head[:at], "audit: ")
-		node := strings.HasPrefix(before, "node=") && strings.Count(before, " ") == 1
-		if at == 0 || before != "" && !node && !syslogHeader(before) {
+	switch {
+	case strings.HasPrefix(head, "type="):
+	case strings.HasPrefix(head, "node="):
+		at = strings.IndexByte(head, ' ') + 1
+	case strings.HasPrefix(head, "audit: "):
+		at = len("audit: ")
+	case strings.HasPrefix(head, "<"):
+		at = strings.IndexByte(head, '=') - len("type")
+		if at < 0 || !syslogHeader(strings.TrimSuffix(head[:at], "audit: ")) {
 			return -1
 		}
+	default:
+		return -1
 	}
-	kind, after, _ := strings.Cut(head[at+len("type="):], " ")
-	if kind == "" || !strings.HasPrefix(after, "msg=audit(") && !strings.HasPrefix(after, "audit(") {
+	rest, ok := strings.CutPrefix(head[at:], "type=")
+	kind, after, _ := strings.Cut(rest, " ")
+	if !ok || kind == "" || !strings.HasPrefix(after, "msg=audit(") && !strings.HasPrefix(after, "audit(") {
 		return -1
 	}
 	return at

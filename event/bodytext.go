@@ -10,7 +10,7 @@ import (
 // and maxBodyText how many are read of one that is of a known format. An API
 // server writes who did what before the objects that make its lines long.
 const (
-	maxHead     = 512
+	maxHead     = 2 << 10
 	maxBodyText = 64 << 10
 )
 
@@ -46,16 +46,35 @@ func formatOfText(s string) *bodyFormat {
 	head := s[:min(len(s), maxHead)]
 	switch s[0] {
 	case '{':
-		switch {
-		case strings.Contains(head, kubernetesVersion):
-			return kubernetes
-		case strings.Contains(head, `"eventVersion"`), strings.Contains(head, `"awsRegion"`):
-			return cloudTrail
-		}
+		return formatOfJSON(head)
 	case 't', 'n', 'a', '<':
 		if auditdStart(head) >= 0 {
 			return auditd
 		}
+	}
+	return nil
+}
+
+// formatOfJSON goes by the first key, which spares all other JSON the search:
+// that of the format's own writers, or the first by the alphabet.
+func formatOfJSON(head string) *bodyFormat {
+	i := strings.IndexByte(head[:16], '"') + 1
+	n := strings.IndexByte(head[i:], '"')
+	if i == 0 || n < 0 {
+		return nil
+	}
+	switch head[i : i+n] {
+	case "kind", "annotations":
+		if strings.Contains(head, kubernetesVersion) {
+			return kubernetes
+		}
+	case "apiVersion":
+		if strings.Contains(head, kubernetesVersion) {
+			return kubernetes
+		}
+		return cloudTrail
+	case "eventVersion", "additionalEventData", "awsRegion":
+		return cloudTrail
 	}
 	return nil
 }
