@@ -22,6 +22,7 @@ type Committer[B Batch] struct {
 	writing   []entry[B] // in the Write that runs
 	written   []entry[B] // in log order, not synced
 	unexposed int        // how many of written are not exposed: each wants a sync at once
+	pressed   bool       // a request was not exposed as it would have passed BatchSize
 	exposed   int        // entries of the log acknowledged but not synced; <= BatchSize
 	inFlight  int64      // bytes of queue, writing and written
 	waiting   int        // waiters not answered yet

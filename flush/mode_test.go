@@ -231,3 +231,27 @@ func TestEmptyBatchIsAcknowledged(t *testing.T) {
 		require.Empty(t, r.calls())
 	})
 }
+
+// Under pressure a sync starts at half of BatchSize, so that the other half is exposed while it runs;
+// without, events share one.
+func TestSyncStartsEarlierUnderPressure(t *testing.T) {
+	test(t, hybrid(), nil, func(r *rig) { // 100 events, 1 s
+		require.True(t, r.async(60, false).done)
+		require.Zero(t, r.log.count["sync"])
+		require.True(t, r.async(60, false).done, "it would pass 100 and has its own sync")
+		require.Equal(t, 1, r.log.count["sync"])
+
+		require.True(t, r.async(49, false).done)
+		require.Equal(t, 1, r.log.count["sync"])
+		require.True(t, r.async(1, false).done)
+		require.Equal(t, 2, r.log.count["sync"], "half of 100 under pressure")
+
+		r.async(1, false)
+		r.sleep(2 * time.Second)
+		require.Equal(t, 3, r.log.count["sync"], "by age: the pressure is over")
+		require.True(t, r.async(99, false).done)
+		require.Equal(t, 3, r.log.count["sync"])
+		require.True(t, r.async(1, false).done)
+		require.Equal(t, 4, r.log.count["sync"])
+	})
+}

@@ -77,8 +77,17 @@ func (c *Committer[B]) wantsSync() bool {
 	if len(c.written) == 0 {
 		return false
 	}
-	return c.unexposed > 0 || c.exposed >= c.o.BatchSize || c.ageDue || c.closing != nil ||
+	return c.unexposed > 0 || c.exposed >= c.enough() || c.ageDue || c.closing != nil ||
 		c.o.MaxInFlight > 0 && c.inFlight >= c.o.MaxInFlight/2
+}
+
+// enough is how many exposed entries start a sync: BatchSize, or half of it once requests had to
+// wait because exposure was full, so that the next half is exposed while the sync runs. c.mu is held.
+func (c *Committer[B]) enough() int {
+	if c.pressed {
+		return max(c.o.BatchSize/2, 1)
+	}
+	return c.o.BatchSize
 }
 
 // sync covers exactly what Write had returned for before the call.

@@ -45,7 +45,9 @@ func (c *Committer[B]) checkAge() {
 	due := c.oldest() + c.o.BatchInterval
 	if c.ageDue = due <= c.now(); !c.ageDue {
 		c.arm(&c.age, due)
+		return
 	}
+	c.pressed = false // BatchSize entries last for BatchInterval
 }
 
 // oldest is when the oldest exposed entry was acknowledged. c.mu is held and something is exposed.

@@ -60,6 +60,7 @@ func (c *Committer[B]) wrote() {
 			c.answer(e, nil)
 		} else {
 			c.unexposed++
+			c.pressed = c.pressed || !e.waits && e.n <= c.o.BatchSize
 		}
 		c.written = append(c.written, *e)
 	}
