@@ -45,7 +45,9 @@ type Writer struct {
 	unsafe  bool    // a Sync of seg failed: none is believed again
 	over    bool    // the lock is released
 	counts  Counts
-	free    [][]byte
+	// free are buffers for Write; freeBytes is what they hold.
+	free      [][]byte
+	freeBytes int
 }
 
 // point is a place in the current segment between two entries.
@@ -365,20 +367,23 @@ func isDiskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// keptBuffer is the largest write buffer that is kept for the next Write.
-const keptBuffer = 4 << 20
+// keptBytes is how much memory of synced writes is kept for the next ones: fresh
+// pages cost more than the copy into them.
+const keptBytes = 16 << 20
 
 func (w *Writer) takeBuffer() []byte {
 	if n := len(w.free); n > 0 {
 		b := w.free[n-1]
 		w.free = w.free[:n-1]
+		w.freeBytes -= cap(b)
 		return b[:0]
 	}
 	return nil
 }
 
 func (w *Writer) giveBuffer(b []byte) {
-	if cap(b) <= keptBuffer && len(w.free) < 8 {
+	if w.freeBytes+cap(b) <= keptBytes {
 		w.free = append(w.free, b)
+		w.freeBytes += cap(b)
 	}
 }
