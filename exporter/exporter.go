@@ -59,13 +59,17 @@ type storage struct {
 // auditLog is the log as flush, telemetry and lifecycle need it: a [chain.Writer].
 type auditLog interface {
 	flush.Log[*chain.Batch]
-	Info() chain.Info
+	Info() chain.Info // at any time; it never waits for the storage
 	Closing()
 }
 
 // New returns the exporter. It touches no disk before Start.
 func New(ctx context.Context, set collector.Settings, o Options) (collector.Logs, error) {
-	return newLogs(ctx, set, o, storage{
+	return newLogs(ctx, set, o, onDisk())
+}
+
+func onDisk() storage {
+	return storage{
 		open: func(ctx context.Context, c chain.Options) (auditLog, error) {
 			w, err := chain.Open(ctx, c)
 			if err != nil {
@@ -74,7 +78,7 @@ func New(ctx context.Context, set collector.Settings, o Options) (collector.Logs
 			return w, nil
 		},
 		maxBody: chain.MaxBody,
-	})
+	}
 }
 
 func newLogs(ctx context.Context, set collector.Settings, o Options, s storage) (collector.Logs, error) {
@@ -82,8 +86,12 @@ func newLogs(ctx context.Context, set collector.Settings, o Options, s storage) 
 	if err != nil {
 		return nil, err
 	}
-	// No queue and no retry: both would answer before the log does. No timeout: a request that was
-	// given up on may have been written.
+	return a.logs(ctx, set)
+}
+
+// logs is the exporter as the collector runs it. No queue and no retry: both would answer before the
+// log does. No timeout: a request that was given up on may have been written.
+func (a *audit) logs(ctx context.Context, set collector.Settings) (collector.Logs, error) {
 	set.Logger = atMost(set.Logger, refusalLogs, refusalTick)
 	return exporterhelper.NewLogs(ctx, set, &a.o, a.consume,
 		exporterhelper.WithCapabilities(consumer.Capabilities{MutatesData: false}),

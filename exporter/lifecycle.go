@@ -110,7 +110,7 @@ func (a *audit) shutdown(ctx context.Context) error {
 	}
 	g.log.Closing()
 	err := g.committer.Close(ctx)
-	info := g.log.last()
+	info := g.log.Info()
 	if err == nil {
 		a.logger.Info("The audit log is closed.", zap.Stringer("log_id", info.LogID),
 			zap.Uint64("seq", info.Head.Seq), zap.Stringer("hash", info.Head.Hash))

@@ -147,7 +147,7 @@ func (a *audit) serve(ctx context.Context, l *measured) {
 		a.gate.Store(&gate{committer: flush.New[*chain.Batch](l, a.flush), log: l})
 	}
 	a.mu.Unlock()
-	switch info := l.last(); {
+	switch info := l.Info(); {
 	case !stopped:
 		a.health.ok("The audit log is open.", zap.String("folder", info.Folder), zap.String("segment", info.Segment),
 			zap.Uint64("seq", info.Head.Seq), zap.Stringer("hash", info.Head.Hash))

@@ -21,6 +21,7 @@ type telemetry struct {
 	all               metric.MeasurementOption // the id alone
 	critical, routine []metric.RecordOption
 	sync              []metric.RecordOption
+	syncs             []metric.AddOption
 	rules             sync.Map // class of rule -> []metric.AddOption
 }
 
@@ -31,7 +32,7 @@ func newTelemetry(set collector.Settings) (*telemetry, error) {
 	}
 	t := &telemetry{TelemetryBuilder: b, id: attribute.String("exporter", set.ID.String())}
 	t.all = t.with()
-	t.sync = []metric.RecordOption{t.all}
+	t.sync, t.syncs = []metric.RecordOption{t.all}, []metric.AddOption{t.all}
 	t.critical = []metric.RecordOption{t.with(attribute.String("class", "critical"))}
 	t.routine = []metric.RecordOption{t.with(attribute.String("class", "routine"))}
 	return t, nil
@@ -67,7 +68,7 @@ func (t *telemetry) conditionFailed(key string) {
 func (t *telemetry) synced(d time.Duration, err error) {
 	t.ExporterAuditSyncDuration.Record(context.Background(), d.Seconds(), t.sync...)
 	if err == nil {
-		t.ExporterAuditSyncs.Add(context.Background(), 1, t.all)
+		t.ExporterAuditSyncs.Add(context.Background(), 1, t.syncs...)
 	}
 }
 
@@ -86,18 +87,18 @@ func (t *telemetry) observe(current func() *gate) error {
 	}
 	return errors.Join(
 		t.RegisterExporterAuditEntriesWrittenCallback(observe(func(g *gate, o metric.Int64Observer) {
-			c := g.log.last().Counts
+			c := g.log.Info().Counts
 			o.Observe(int64(c.Events), event)
 			o.Observe(int64(c.System), system)
 		})),
 		t.RegisterExporterAuditBytesWrittenCallback(observe(func(g *gate, o metric.Int64Observer) {
-			o.Observe(int64(g.log.last().Counts.Bytes), t.all)
+			o.Observe(int64(g.log.Info().Counts.Bytes), t.all)
 		})),
 		t.RegisterExporterAuditHeadSequenceCallback(observe(func(g *gate, o metric.Int64Observer) {
-			o.Observe(int64(g.log.last().Head.Seq), t.all)
+			o.Observe(int64(g.log.Info().Head.Seq), t.all)
 		})),
 		t.RegisterExporterAuditSegmentOrdinalCallback(observe(func(g *gate, o metric.Int64Observer) {
-			o.Observe(int64(g.log.last().Ordinal), t.all)
+			o.Observe(int64(g.log.Info().Ordinal), t.all)
 		})),
 		t.RegisterExporterAuditExposedEventsCallback(observe(func(g *gate, o metric.Int64Observer) {
 			o.Observe(int64(g.committer.Stats().Exposed), t.all)
