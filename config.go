@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/configopaque"
 	"go.opentelemetry.io/collector/confmap"
 
 	"github.com/otelaudit/auditexporter/exporter"
@@ -33,8 +34,18 @@ type Config struct {
 	// ShutdownTimeout bounds Shutdown, even if its context has no deadline. 100ms to 10m, default 10s.
 	ShutdownTimeout time.Duration `mapstructure:"shutdown_timeout"`
 
+	// Profile says which records must be audit records: auto (default; those that carry an audit.*
+	// attribute which the OTel Audit Logging draft makes mandatory), audit (all) or any (none).
+	Profile string `mapstructure:"profile"`
+
 	// Critical says which events are critical.
 	Critical criticalConfig `mapstructure:"critical"`
+
+	// Validation says what becomes of invalid records, and where values are cut.
+	Validation validationConfig `mapstructure:"validation"`
+
+	// Redaction says which values never reach the log.
+	Redaction redactionConfig `mapstructure:"redaction"`
 
 	// VerifyOnStart is how much of an existing log is verified before anything is added to it: tail
 	// (default; what a crash can have touched) or full.
@@ -93,6 +104,42 @@ type criticalConfig struct {
 	Conditions []string `mapstructure:"conditions"`
 }
 
+// validationConfig is what is demanded of records.
+type validationConfig struct {
+	// OnInvalid is what happens to a request with a structurally invalid record: record (default; it is
+	// evidence, and critical) or reject (the request is refused for good, and a system entry says so).
+	OnInvalid string `mapstructure:"on_invalid"`
+	// Limits are where values are cut. What is cut stands in the event with its length and digest.
+	Limits limitsConfig `mapstructure:"limits"`
+}
+
+// limitsConfig is the largest that an event holds of a record.
+type limitsConfig struct {
+	// ValueKiB is of a string or bytes. 1 to 1,024, default 64.
+	ValueKiB int `mapstructure:"value_kib"`
+	// IdentityBytes is of a value that says who, what or where: event name, actor, action, outcome,
+	// target, source. 64 to 8,192, default 1024.
+	IdentityBytes int `mapstructure:"identity_bytes"`
+	// Attributes is entries of a map. 16 to 10,000, default 256.
+	Attributes int `mapstructure:"attributes"`
+	// Depth is levels of maps and arrays in a value. 1 to 64, default 16.
+	Depth int `mapstructure:"depth"`
+	// RecordKiB is of a whole event. 256 to 16,384, default 1024.
+	RecordKiB int `mapstructure:"record_kib"`
+}
+
+// redactionConfig is which strings and bytes are replaced before they reach the log, by the last
+// segment of their key.
+type redactionConfig struct {
+	// ExtraKeys are redacted besides the built-in ones.
+	ExtraKeys []string `mapstructure:"extra_keys"`
+	// Except are not redacted, though built in.
+	Except []string `mapstructure:"except"`
+	// DigestKey has the HMAC-SHA-256 of each redacted value stand in its event, so that equal values
+	// can be recognised. At least 16 bytes; empty (default): none.
+	DigestKey configopaque.String `mapstructure:"digest_key"`
+}
+
 var (
 	_ component.Config    = (*Config)(nil)
 	_ confmap.Unmarshaler = (*Config)(nil)
@@ -112,9 +159,14 @@ func createDefaultConfig() component.Config {
 		Rotation:        rotationConfig{MaxSizeMiB: 100, MaxAge: 24 * time.Hour},
 		MaxInFlightMiB:  64,
 		ShutdownTimeout: 10 * time.Second,
+		Profile:         "auto",
 		Critical:        criticalConfig{Defaults: true},
-		VerifyOnStart:   "tail",
-		OnTampering:     "refuse",
+		Validation: validationConfig{
+			OnInvalid: "record",
+			Limits:    limitsConfig{ValueKiB: 64, IdentityBytes: 1024, Attributes: 256, Depth: 16, RecordKiB: 1024},
+		},
+		VerifyOnStart: "tail",
+		OnTampering:   "refuse",
 	}
 }
 

@@ -3,6 +3,7 @@ package auditexporter_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -67,7 +68,18 @@ func TestValidConfig(t *testing.T) {
 				`severity_number >= SEVERITY_NUMBER_ERROR and resource.attributes["env"] == "prod"`,
 				`ContainsValue(attributes["event.category"], "authentication")`,
 			}
+			c.Profile, c.Validation.OnInvalid = "audit", "reject"
+			l := &c.Validation.Limits
+			l.ValueKiB, l.IdentityBytes, l.Attributes, l.Depth, l.RecordKiB = 1, 64, 16, 1, 256
+			c.Redaction.ExtraKeys, c.Redaction.Except = []string{"iban", "ssn"}, []string{"cookie"}
+			c.Redaction.DigestKey = "0123456789abcdef"
 			c.VerifyOnStart, c.OnTampering = "full", "new_log"
+		}),
+		"audit/most": defaults(func(c *auditexporter.Config) {
+			c.Directory = "/srv/audit"
+			c.Profile = "any"
+			l := &c.Validation.Limits
+			l.ValueKiB, l.IdentityBytes, l.Attributes, l.Depth, l.RecordKiB = 1024, 8192, 10_000, 64, 16_384
 		}),
 	}
 	for key := range conf.ToStringMap() {
@@ -109,6 +121,10 @@ func TestDefaults(t *testing.T) {
 		c.Rotation.MaxSizeMiB, c.Rotation.MaxAge = 100, 24*time.Hour
 		c.MaxInFlightMiB, c.ShutdownTimeout = 64, 10*time.Second
 		c.Critical.Defaults, c.Critical.Attributes, c.Critical.Conditions = true, nil, nil
+		c.Profile, c.Validation.OnInvalid = "auto", "record"
+		l := &c.Validation.Limits
+		l.ValueKiB, l.IdentityBytes, l.Attributes, l.Depth, l.RecordKiB = 64, 1024, 256, 16, 1024
+		c.Redaction.ExtraKeys, c.Redaction.Except, c.Redaction.DigestKey = nil, nil, ""
 		c.VerifyOnStart, c.OnTampering = "tail", "refuse"
 	}), c)
 }
@@ -127,6 +143,32 @@ func TestDefaultConfigHasNoQueue(t *testing.T) {
 	typ := reflect.TypeFor[auditexporter.Config]()
 	for i := range typ.NumField() {
 		require.NotContains(t, []string{"sending_queue", "retry_on_failure", "timeout"}, typ.Field(i).Tag.Get("mapstructure"))
+	}
+}
+
+// The key of digests is in no text that anyone may see, wrong or right.
+func TestDigestKeyStaysSecret(t *testing.T) {
+	const secret = "s3cret-canary"
+	for name, value := range map[string]any{
+		"short": secret, "list": []any{secret}, "map": map[string]any{secret: secret, "a": secret},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conf := confmap.NewFromStringMap(map[string]any{"directory": "/a", "redaction": map[string]any{"digest_key": value}})
+			cfg := defaults(func(*auditexporter.Config) {})
+			err := conf.Unmarshal(cfg)
+			if err == nil {
+				err = confmap.Validate(cfg)
+			}
+			require.ErrorContains(t, err, "digest_key")
+			require.NotContains(t, err.Error(), secret)
+		})
+	}
+	cfg := defaults(func(c *auditexporter.Config) { c.Redaction.DigestKey = secret + secret })
+	effective := confmap.New()
+	require.NoError(t, effective.Marshal(cfg))
+	for _, text := range []string{fmt.Sprintf("%v %+v %#v", cfg, cfg, cfg), fmt.Sprint(effective.ToStringMap())} {
+		require.Contains(t, text, "[REDACTED]")
+		require.NotContains(t, text, secret)
 	}
 }
 

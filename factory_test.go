@@ -139,7 +139,8 @@ func TestOpeningEntryTellsConfiguration(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, map[string]string{
 			"flush.mode": "hybrid", "flush.batch_size": fmt.Sprint(size), "flush.batch_interval": "1s",
-			"flush.critical_immediate": "false", "critical.defaults": "true", "critical.attributes": "1",
+			"flush.critical_immediate": "false", "profile": "auto", "validation.on_invalid": "record",
+			"redaction.extra_keys": "0", "redaction.except": "0", "critical.defaults": "true", "critical.attributes": "1",
 			"critical.conditions": "0", "verify_on_start": "tail", "on_tampering": "refuse",
 		}, o.Config.Settings)
 		require.Regexp(t, "^[0-9a-f]{64}$", o.Config.Digest)

@@ -43,6 +43,7 @@ func TestConfigSchema(t *testing.T) {
 	effective := confmap.New()
 	require.NoError(t, effective.Marshal(defaults(func(c *auditexporter.Config) {
 		c.Critical.Attributes, c.Critical.Conditions = []string{}, []string{}
+		c.Redaction.ExtraKeys, c.Redaction.Except = []string{}, []string{}
 	})))
 	known := map[string]bool{}
 	for _, p := range properties(t, "", schema.ToStringMap()) {
@@ -52,7 +53,9 @@ func TestConfigSchema(t *testing.T) {
 			require.True(t, effective.IsSet(path))
 			if def, ok := p.schema["default"]; ok {
 				got := effective.Get(path)
-				if d, is := got.(time.Duration); is {
+				if p.key == "redaction.digest_key" {
+					require.Empty(t, def) // what is effective is not shown
+				} else if d, is := got.(time.Duration); is {
 					want, err := time.ParseDuration(def.(string))
 					require.NoError(t, err)
 					require.Equal(t, want, d)
