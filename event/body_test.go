@@ -269,3 +269,56 @@ func BenchmarkBody(b *testing.B) {
 		})
 	}
 }
+
+// Every word of the lists that CRITICAL.md shows fires where it says.
+func TestBodyWordsFire(t *testing.T) {
+	lists := event.BodyWords()
+	k8s := func(verb, resource, sub string) any {
+		return map[string]any{
+			"kind": "Event", "apiVersion": "audit.k8s.io/v1", "verb": verb, "user": map[string]any{"username": "system:x"},
+			"objectRef": map[string]any{"resource": resource, "subresource": sub},
+		}
+	}
+	trail := func(service, name, code string, readOnly any) any {
+		return map[string]any{
+			"eventVersion": "1.11", "eventSource": service + ".amazonaws.com", "eventName": name, "errorCode": code, "readOnly": readOnly,
+		}
+	}
+	for _, resource := range lists[1] {
+		for _, verb := range lists[0] {
+			require.Empty(t, bodyRule(t, k8s(verb, resource, "")))
+		}
+		require.Equal(t, "kubernetes:"+resource, bodyRule(t, k8s("unheard-of", resource, "status")))
+	}
+	for _, w := range lists[2] {
+		resource, sub, _ := strings.Cut(w, "/")
+		require.Equal(t, "kubernetes:"+w, bodyRule(t, k8s("get", resource, sub)))
+	}
+	for _, w := range lists[3] {
+		code := strings.Replace(w, "*", "Exception", 1)
+		require.Equal(t, "cloudtrail:denied", bodyRule(t, trail("ec2", "DescribeInstances", code, true)))
+		require.Empty(t, bodyRule(t, trail("ec2", "DescribeInstances", "x"+code, true)))
+	}
+	for _, w := range lists[4] {
+		require.Equal(t, "cloudtrail:"+w, bodyRule(t, trail(w, "CreateThing", "", false)))
+		require.Equal(t, "cloudtrail:"+w, bodyRule(t, trail(w, "CreateThing", "", nil)), "an absent readOnly goes by the name")
+		require.Empty(t, bodyRule(t, trail(w, "CreateThing", "", true)))
+		require.Empty(t, bodyRule(t, trail(w, "ListThings", "", nil)))
+	}
+	for _, w := range lists[5] {
+		require.Equal(t, "cloudtrail:"+w, bodyRule(t, trail("any", strings.Replace(w, "*", "X", 1), "", true)))
+	}
+	for _, w := range lists[6] {
+		kind := strings.Replace(w, "*", "X", 1)
+		require.Equal(t, "auditd:"+w, bodyRule(t, "type="+kind+" msg=audit(1.2:3): uid=0 res=success"))
+		require.Equal(t, "auditd:"+w, bodyRule(t, map[string]any{"_TRANSPORT": "audit", "_AUDIT_TYPE_NAME": kind}))
+		require.Empty(t, bodyRule(t, "type=X"+kind+" msg=audit(1.2:3): uid=0 res=success"))
+	}
+	for _, m := range event.Messages() {
+		text := strings.Replace(m[1], "...", "ada ", 1)
+		s := summarise(t, defaults(t), withBody(t, map[string]any{"_TRANSPORT": "syslog", "SYSLOG_IDENTIFIER": m[0], "MESSAGE": text}))
+		require.Equal(t, "journald:"+m[0], s.Critical, text)
+		require.Equal(t, [2]string{"/body/MESSAGE", m[2]}, s.Fields["action"])
+		require.Equal(t, [2]string{"/body/MESSAGE", m[3]}, s.Fields["outcome"])
+	}
+}
