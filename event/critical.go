@@ -38,6 +38,7 @@ const (
 	orderOCSF
 	orderBody
 	orderSecurityRule
+	orderInvalid
 	orderNone
 )
 

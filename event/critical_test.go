@@ -15,7 +15,7 @@ import (
 // ruleOf classifies a record that fill makes.
 func ruleOf(t testing.TB, c event.Critical, fill func(plog.LogRecord)) string {
 	t.Helper()
-	e, err := event.NewEncoder(event.Options{Critical: c})
+	e, err := event.NewEncoder(event.Options{Critical: c, Profile: event.ProfileAny})
 	require.NoError(t, err)
 	ld := plog.NewLogs()
 	lr := ld.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty().LogRecords().AppendEmpty()

@@ -9,7 +9,8 @@ import (
 )
 
 // Decode gives back the record of an event with its resource and scope, equal to
-// what was encoded. The error is a *FormatError.
+// what was encoded, but for the values that the event says are redacted or cut,
+// which are as they stand in it; [Parse] tells which. The error is a *FormatError.
 func Decode(body []byte) (plog.Logs, error) {
 	n, err := readEvent(body)
 	if err != nil {
@@ -18,7 +19,7 @@ func Decode(body []byte) (plog.Logs, error) {
 	if _, err := normalised(&n); err != nil {
 		return plog.Logs{}, err
 	}
-	var d decoder
+	d := decoder{cut: n.get("truncated") != nil}
 	if err := d.logs(&n); err != nil {
 		return plog.Logs{}, err
 	}
@@ -55,6 +56,7 @@ func readEvent(body []byte) (node, error) {
 type decoder struct {
 	path path
 	out  protoWriter
+	cut  bool // the event lists something as cut: objects and arrays may be empty
 }
 
 func (d *decoder) fail(reason string) error { return d.path.fail(reason) }
@@ -141,7 +143,7 @@ func (d *decoder) record(n *node) error {
 	err := d.known(n, slices.Concat(fieldNames, []string{
 		"v", "time", "observed_time", "recorded_time", "time_source", "severity_number",
 		"severity_text", "body", "attributes", "dropped_attributes_count", "trace_id", "span_id", "flags", "from",
-		"critical", "exact", "resource", "scope",
+		"critical", "redacted", "truncated", "invalid", "escaped", "exact", "resource", "scope",
 	})...)
 	if err != nil {
 		return err

@@ -147,7 +147,7 @@ func (d *decoder) elements(n, exact *node) error {
 // entries writes the entries of a map as messages of field, the last first.
 func (d *decoder) entries(field uint64, n, exact *node) error {
 	var extra []node // entries that can't stand in the map
-	if exact != nil && exact.kind == jsonArray && len(exact.items) > 1 {
+	if exact != nil && exact.kind == jsonArray && (len(exact.items) > 1 || d.cut && len(exact.items) == 1) {
 		extra, exact = exact.items[1:], &exact.items[0]
 	}
 	if exact != nil && exact.kind != jsonObject {

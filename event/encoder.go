@@ -1,6 +1,8 @@
 package event
 
 import (
+	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -8,27 +10,58 @@ import (
 	"go.opentelemetry.io/collector/pdata/xpdata/entity"
 )
 
-// Options configure an Encoder. The zero value has no rule that makes an event
-// critical.
+// Options configure an Encoder. The zero value has the default limits, the
+// built-in redaction, the profile auto, and no rule that makes an event critical
+// but that it is invalid.
 type Options struct {
-	Critical Critical
+	Profile   Profile
+	Critical  Critical
+	Limits    Limits
+	Redaction Redaction
 }
 
 // Encoder turns records into events. It is immutable and safe for concurrent
 // use.
 type Encoder struct {
-	index      *index
+	rules      rules
 	conditions Predicate
 }
 
+// rules are what an Encoder's options come to; read only.
+type rules struct {
+	index     *index
+	profile   Profile
+	limits    Limits
+	secrets   *secretKeys
+	digestKey []byte
+}
+
+// minDigestKey is the shortest digest key, in bytes: a shorter one can be guessed,
+// and with it what was redacted.
+const minDigestKey = 16
+
 // NewEncoder returns an Encoder, or an error that names the option that is
-// invalid.
+// invalid as the configuration has it, and no secret.
 func NewEncoder(o Options) (*Encoder, error) {
-	x, err := newIndex(o.Critical)
-	if err != nil {
+	e := &Encoder{conditions: o.Critical.Conditions}
+	r := &e.rules
+	var err error
+	if r.profile, err = o.Profile.complete(); err != nil {
 		return nil, err
 	}
-	return &Encoder{index: x, conditions: o.Critical.Conditions}, nil
+	if r.index, err = newIndex(o.Critical); err != nil {
+		return nil, err
+	}
+	if r.limits, err = o.Limits.complete(); err != nil {
+		return nil, err
+	}
+	if r.secrets, err = newSecretKeys(o.Redaction); err != nil {
+		return nil, err
+	}
+	if r.digestKey = slices.Clone(o.Redaction.DigestKey); len(r.digestKey) > 0 && len(r.digestKey) < minDigestKey {
+		return nil, fmt.Errorf("redaction.digest_key: shorter than %d bytes", minDigestKey)
+	}
+	return e, nil
 }
 
 // Source is one resource and one scope, encoded once for all their records, and
@@ -40,6 +73,8 @@ type Source struct {
 	resource, scope []byte // members with their leading comma, or empty
 	byResource      verdict
 	byScope         verdict
+	ofResource      notes
+	ofScope         notes
 	writer          writer
 	finding         finding
 	clock           clock
@@ -58,31 +93,36 @@ func (e *Encoder) Resource(s *Source, rl plog.ResourceLogs) {
 	s.rl, s.sl = rl, plog.ScopeLogs{}
 	s.scope = s.scope[:0]
 	s.byResource, s.byScope = verdict{order: orderNone}, verdict{order: orderNone}
-	e.index.seeShared(rl.Resource().Attributes(), &s.byResource)
+	e.rules.index.seeShared(rl.Resource().Attributes(), &s.byResource)
 
 	r := rl.Resource()
-	s.resource = s.writer.object(s.resource[:0], `,"resource":`, func(o *object) {
+	s.writer.rules = &e.rules
+	s.resource = s.writer.object(s.resource[:0], `,"resource":`, e.rules.limits.RecordBytes/4, func(o *object) {
 		o.attributes(r.Attributes(), nil)
 		o.uint(`,"dropped_attributes_count":`, r.DroppedAttributesCount())
 		o.entities(entity.ResourceEntityRefs(r))
 		o.string(`,"schema_url":`, rl.SchemaUrl())
 	})
+	s.ofScope.reset()
+	s.ofResource, s.writer.notes = s.writer.notes, s.ofResource
 }
 
 // Scope makes sl's scope the one of all records that follow.
 func (e *Encoder) Scope(s *Source, sl plog.ScopeLogs) {
 	s.sl = sl
 	s.byScope = s.byResource
-	e.index.seeShared(sl.Scope().Attributes(), &s.byScope)
+	e.rules.index.seeShared(sl.Scope().Attributes(), &s.byScope)
 
 	sc := sl.Scope()
-	s.scope = s.writer.object(s.scope[:0], `,"scope":`, func(o *object) {
+	s.writer.rules = &e.rules
+	s.scope = s.writer.object(s.scope[:0], `,"scope":`, e.rules.limits.RecordBytes/8, func(o *object) {
 		o.string(`,"name":`, sc.Name())
 		o.string(`,"version":`, sc.Version())
 		o.attributes(sc.Attributes(), nil)
 		o.uint(`,"dropped_attributes_count":`, sc.DroppedAttributesCount())
 		o.string(`,"schema_url":`, sl.SchemaUrl())
 	})
+	s.ofScope, s.writer.notes = s.writer.notes, s.ofScope
 }
 
 // Info is what there is to know of an event beside its bytes.
@@ -91,34 +131,55 @@ type Info struct {
 	// Rule is why it is critical: a class, and in most classes ':' and a detail.
 	// It comes from a bounded set and holds nothing of the record.
 	Rule string
-	// ID is the record id, "" if the record has none that is a string. It points
-	// into the record.
+	// ID is the record id, "" if the record has none that is a string, or it is
+	// redacted. It points into the record, may hold any bytes, and is cut at the
+	// limit of identity fields.
 	ID string
+	// Structural is what makes the record structurally invalid.
+	Structural Structural
+	// Identity counts identity fields with forbidden characters, Content other
+	// places with such, which are recorded and change nothing.
+	Identity, Content int
+	// Redacted and Truncated count what the event does not hold as it came.
+	Redacted, Truncated int
 }
+
+// Invalid tells whether the event lists violations. It is critical then.
+func (i Info) Invalid() bool { return i.Structural != 0 || i.Identity > 0 }
 
 // Append appends the event of lr, a record of s, to dst: one JSON object without
-// a line feed. recorded is the writer's clock. The same record, recorded time
-// and options give the same bytes. It allocates nothing but to grow dst and s,
-// records apart whose maps have a key twice or one that is not valid UTF-8.
+// a line feed, of at most Limits.RecordBytes. recorded is the writer's clock. The
+// same record, recorded time and options give the same bytes. It allocates nothing
+// but to grow dst and s, records apart whose maps have too many entries, a key
+// twice, or one that is too long or not valid UTF-8.
 func (e *Encoder) Append(dst []byte, s *Source, lr plog.LogRecord, recorded time.Time) ([]byte, Info) {
 	start := len(dst)
-	dst = s.append(dst, e, lr, recorded, false)
+	s.writer.rules = &e.rules
+	dst, info := s.append(dst, e, lr, recorded, false)
 	if s.writer.irregular {
-		dst = s.append(dst[:start], e, lr, recorded, true)
+		dst, info = s.append(dst[:start], e, lr, recorded, true)
 	}
-	v := s.finding.verdict
-	return dst, Info{Critical: v.rule != "", Rule: v.rule, ID: s.finding.id}
+	return dst, info
 }
 
-func (s *Source) append(dst []byte, e *Encoder, lr plog.LogRecord, recorded time.Time, careful bool) []byte {
+// Of an event's size a part is kept for the lists invalid and escaped, whose
+// length is bounded, and one for the fields that come from the body.
+const (
+	sizeOfLists  = 40 << 10
+	sizeOfFields = 48 << 10
+)
+
+func (s *Source) append(dst []byte, e *Encoder, lr plog.LogRecord, recorded time.Time, careful bool) ([]byte, Info) {
 	w, f := &s.writer, &s.finding
 	w.reset(careful)
-	f.reset(e.index)
+	f.reset(&e.rules)
 	f.verdict.offer(s.byScope.order, s.byScope.rule)
+	end := len(dst) + e.rules.limits.RecordBytes - len(s.resource) - len(s.scope) - s.ofResource.size() - s.ofScope.size() - sizeOfLists
+	w.limit = end - sizeOfFields
 
 	o := object{writer: w, buf: append(dst, `{"v":1`...)}
 	if name := lr.EventName(); name != "" {
-		o.string(`,"type":`, name)
+		o.identity(`,"type":`, name, eventName)
 		f.mapping[fieldType] = 0
 	}
 	s.times(&o, lr, recorded)
@@ -127,7 +188,10 @@ func (s *Source) append(dst []byte, e *Encoder, lr plog.LogRecord, recorded time
 		o.buf = strconv.AppendInt(o.buf, int64(n), 10)
 	}
 	o.string(`,"severity_text":`, lr.SeverityText())
-	o.body(lr.Body())
+	// A quarter of what is left is the attributes', whatever the body takes.
+	w.limit -= max(0, w.limit-len(o.buf)) / 4
+	f.bodyStands = o.body(lr.Body())
+	w.limit = end - sizeOfFields
 	o.attributes(lr.Attributes(), f)
 	o.uint(`,"dropped_attributes_count":`, lr.DroppedAttributesCount())
 	if id := lr.TraceID(); !id.IsEmpty() {
@@ -137,16 +201,61 @@ func (s *Source) append(dst []byte, e *Encoder, lr plog.LogRecord, recorded time
 		o.hex(`,"span_id":`, id[:])
 	}
 	o.uint(`,"flags":`, uint32(lr.Flags()))
-	f.seeBody(lr.Body())
-	o.mapping(f)
-	e.decide(s, lr)
-	if rule := f.verdict.rule; rule != "" {
-		o.string(`,"critical":`, rule)
+	w.limit = end
+	if !w.irregular {
+		f.seeBody(lr.Body())
 	}
+	o.mapping(f)
+	info := s.judge(e, lr)
+	if info.Critical {
+		o.string(`,"critical":`, info.Rule)
+	}
+	s.lists(&o)
 	o.finish()
 	o.buf = append(o.buf, s.resource...)
 	o.buf = append(o.buf, s.scope...)
-	return append(o.buf, '}')
+	return append(o.buf, '}'), info
+}
+
+// judge decides what the event is, once all of the record has been seen.
+func (s *Source) judge(e *Encoder, lr plog.LogRecord) Info {
+	n := &s.writer.notes
+	info := Info{Identity: n.nInvalid, Structural: s.finding.structural(e.rules.profile, s, lr)}
+	n.structural(info.Structural)
+	if info.Structural != 0 {
+		s.finding.verdict.offer(orderInvalid, "invalid:structural")
+	}
+	if info.Identity > 0 {
+		s.finding.verdict.offer(orderInvalid, "invalid:identity")
+	}
+	e.decide(s, lr)
+	info.Rule = s.finding.verdict.rule
+	info.Critical = info.Rule != ""
+	info.ID = prefix(s.finding.id, e.rules.limits.IdentityBytes)
+	info.Content = n.nEscaped + s.ofScope.nEscaped + s.ofResource.nEscaped
+	info.Redacted = n.nRedacted + s.ofScope.nRedacted + s.ofResource.nRedacted
+	info.Truncated = n.nTruncated + s.ofScope.nTruncated + s.ofResource.nTruncated
+	return info
+}
+
+// lists appends what was redacted, cut, invalid and escaped.
+func (s *Source) lists(o *object) {
+	n, sc, r := &s.writer.notes, &s.ofScope, &s.ofResource
+	if !n.any() && !sc.any() && !r.any() {
+		return
+	}
+	o.list(`,"redacted":`, n.redacted, sc.redacted, r.redacted)
+	o.list(`,"truncated":`, n.truncated, sc.truncated, r.truncated)
+	o.list(`,"invalid":`, n.invalid)
+	more := 0
+	for _, part := range []*notes{n, sc, r} {
+		more += max(0, part.nEscaped-maxEscaped)
+	}
+	var rest []byte
+	if more > 0 {
+		rest = append(strconv.AppendInt([]byte(`,{"more":`), int64(more), 10), '}')
+	}
+	o.list(`,"escaped":`, n.escaped, sc.escaped, r.escaped, rest)
 }
 
 // timeNames are the times of an event; time_source is the first that is there.
@@ -175,7 +284,7 @@ func (s *Source) times(o *object, lr plog.LogRecord, recorded time.Time) {
 // decide looks at the EventName, and asks the user's conditions if nothing else
 // made the event critical.
 func (e *Encoder) decide(s *Source, lr plog.LogRecord) {
-	if e.index.defaults {
+	if e.rules.index.defaults {
 		s.finding.seeEventName(lr.EventName())
 	}
 	if e.conditions == nil || s.finding.verdict.rule != "" || s.writer.irregular {

@@ -17,6 +17,9 @@ type place struct {
 	up    *place
 	key   string // in up, if index < 0
 	index int
+	base  string // of a root: the JSON pointer of what it is the root of
+	depth int    // levels of maps and arrays in the value being encoded
+	cost  int    // bytes that the way to it takes in the exact member or as a pointer, at most
 	// open: the node of this container has been begun in the exact member;
 	// more: it has a child already.
 	open, more bool
@@ -34,6 +37,14 @@ type pathElement struct {
 	key   string
 	index int
 }
+
+// place is the container that stands at e.
+func (e pathElement) place() place {
+	return place{up: e.in, key: e.key, index: e.index, depth: e.in.depth + 1, cost: e.in.cost + maxEscape*len(e.key) + 16}
+}
+
+// maxEscape is how many bytes of an event one byte of a text takes at most.
+const maxEscape = 6
 
 // exact collects one object's exact member: a tree that mirrors the object as
 // far as there are values that natural JSON can't carry. Each prefix is written

@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/xpdata/entity"
+
+	"github.com/otelaudit/auditexporter/event"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden events")
@@ -105,13 +107,90 @@ func siem() plog.Logs {
 	return ld
 }
 
+// faulty is an audit record in which every mandatory field fails.
+func faulty() plog.Logs {
+	ld := audit()
+	ld.ResourceLogs().At(0).Resource().Attributes().Clear()
+	lr := first(ld)
+	lr.SetEventName("")
+	lr.SetTimestamp(0)
+	lr.SetObservedTimestamp(0)
+	a := lr.Attributes()
+	a.PutInt("audit.record.id", 7)
+	a.PutStr("audit.actor.id", "")
+	a.PutStr("audit.actor.type", "robot")
+	a.Remove("audit.action")
+	a.PutStr("audit.outcome", "Success")
+	return ld
+}
+
+// secrets holds values that are redacted, and some with names that look alike.
+func secrets() plog.Logs {
+	ld := ordinary()
+	ld.ResourceLogs().At(0).Resource().Attributes().PutStr("db.password", secretValue)
+	ld.ResourceLogs().At(0).ScopeLogs().At(0).Scope().Attributes().PutEmptyBytes("apiKey").FromRaw([]byte(secretValue))
+	lr := first(ld)
+	lr.Attributes().Clear()
+	a := lr.Attributes()
+	a.PutStr("authorization.k8s.io/decision", "allow")
+	a.PutStr("tokens_processed", "12")
+	a.PutStr("token_fingerprint", "token:a3f2c1")
+	a.PutBool("password_changed", true)
+	a.PutStr("keyspace", "users")
+	a.PutStr("X-Api-Key", secretValue)
+	h := a.PutEmptyMap("http.request.header")
+	h.PutEmptySlice("authorization").AppendEmpty().SetStr("Bearer " + secretValue)
+	h.PutStr("accept", "*/*")
+	lr.Body().SetEmptyMap().PutEmptyMap("~a/b").PutStr("userPassword", secretValue)
+	return ld
+}
+
+const secretValue = "hunter2-hunter2"
+
+// digestKey is the digest key of the golden events.
+var digestKey = []byte("a key of the golden events only")
+
+// long is a record that passes each limit.
+func long() plog.Logs {
+	ld := ordinary()
+	lr := first(ld)
+	lr.Attributes().Clear()
+	a := lr.Attributes()
+	for i := range 20 {
+		a.PutInt("n"+string(rune('a'+i)), int64(i))
+	}
+	a.PutStr("user.id", strings.Repeat("é", 40))
+	m := lr.Body().SetEmptyMap()
+	m.PutStr("text", strings.Repeat("x", 1025))
+	m.PutEmptyBytes("bytes").FromRaw(make([]byte, 1026))
+	m.PutStr(strings.Repeat("k", 65), "v")
+	m.PutEmptyMap("a").PutEmptyMap("b").PutEmptySlice("c").AppendEmpty().SetStr("deep")
+	return ld
+}
+
+// tight is an encoder with the smallest limits and a digest key.
+func tight(t testing.TB) *event.Encoder {
+	e, err := event.NewEncoder(event.Options{
+		Critical:  event.Critical{Defaults: true},
+		Limits:    event.Limits{ValueBytes: 1 << 10, IdentityBytes: 64, Attributes: 16, Depth: 3, RecordBytes: 256 << 10},
+		Redaction: event.Redaction{DigestKey: digestKey},
+	})
+	require.NoError(t, err)
+	return e
+}
+
 func TestGolden(t *testing.T) {
 	for name, ld := range map[string]plog.Logs{
 		"ordinary": ordinary(), "audit": audit(), "unusual": unusual(t), "hostile": hostile(), "bare": bare(), "siem": siem(),
+		"faulty": faulty(), "secrets": secrets(), "long": long(),
 	} {
 		t.Run(name, func(t *testing.T) {
-			checkRoundTrip(t, defaults(t), ld)
-			got, _ := encode(defaults(t), ld)
+			e := defaults(t)
+			if name == "secrets" || name == "long" {
+				e = tight(t)
+			}
+			checkRoundTrip(t, e, ld)
+			got, _ := encode(e, ld)
 			got = append(got, '\n')
 			file := filepath.Join("..", "testdata", "events", name+".json")
 			if *update {

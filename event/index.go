@@ -14,7 +14,12 @@ type meaning struct {
 	name bool // it holds the event's name
 	rule attributeRule
 	user string // rule of critical.attributes
+	// mandate is what it is to an audit record.
+	mandate mandate
 }
+
+// identity tells whether the attribute can feed a normalised field.
+func (m *meaning) identity() bool { return m != nil && len(m.uses) > 0 }
 
 // index finds the meaning of an attribute; read only once built.
 type index struct {
@@ -75,6 +80,9 @@ func newIndex(c Critical) (*index, error) {
 			m.name = m.name || c.Defaults && fieldID(f) == fieldType
 		}
 	}
+	for i := mandatoryAttributes; i < len(mandatory); i++ {
+		of(mandatory[i].field).mandate = mandate(i)
+	}
 	if c.Defaults {
 		for name, rule := range attributeRules {
 			of(name).rule = rule
@@ -99,10 +107,13 @@ func newIndex(c Critical) (*index, error) {
 // finding is what the attributes of one record say about it.
 type finding struct {
 	index   *index
+	secrets *secretKeys
 	mapping mapping
 	verdict verdict
 	id      string // the record id, if a string
 	outcome string // the outcome, if its source is a code
+	audit   bool   // it carries a mandatory attribute of audit records
+	faults  [len(mandatory)]fault
 	offered [numFields]bodyValue
 	body    facts
 	// bodyStands: the body stands in the event as it came, no key of a map
@@ -122,7 +133,7 @@ type bodyValue struct {
 // text by '#' and a pointer into what that text is. copied says that ref is not
 // where the event has text as a string.
 func (f *finding) offerBody(id fieldID, ref, text string, copied bool) {
-	if text == "" || f.mapping[id] != unset {
+	if text == "" || f.mapping[id] != unset || f.secrets.match(lastToken(ref)) {
 		return
 	}
 	f.mapping[id] = fromBody
@@ -132,37 +143,48 @@ func (f *finding) offerBody(id fieldID, ref, text string, copied bool) {
 	}
 }
 
-func (f *finding) reset(x *index) {
-	f.index = x
+func (f *finding) reset(r *rules) {
+	f.index, f.secrets = r.index, r.secrets
 	f.mapping.reset()
 	f.verdict = verdict{order: orderNone}
 	f.id, f.outcome = "", ""
+	f.audit, f.faults = false, [len(mandatory)]fault{}
 	f.bodyStands = true
 }
 
-// see takes one attribute of the record, h the hash of its key, into account.
-// shadowed says that a later
-// one has the same key: it can make the event critical, and fills no field.
-func (f *finding) see(key string, h uint32, v pcommon.Value, shadowed bool) {
-	if key == "" {
-		return
-	}
+// presence is how an attribute stands in the event.
+type presence uint8
+
+const (
+	stands presence = iota
+	// absent: it does not stand in the event, or a later one of the same key
+	// does. It can make the event critical, and fills no field.
+	absent
+	// secret: its value is redacted. Nothing may depend on it.
+	secret
+)
+
+// see takes one attribute of the record, m its meaning, into account.
+func (f *finding) see(key string, m *meaning, v pcommon.Value, p presence) {
 	x := f.index
-	if key[0] == 's' && x.defaults && strings.HasPrefix(key, securityRulePrefix) {
+	if x.defaults && len(key) > 0 && key[0] == 's' && strings.HasPrefix(key, securityRulePrefix) {
 		f.verdict.offer(orderSecurityRule, "security_rule")
 	}
-	m := x.find(key, h)
 	if m == nil {
 		return
 	}
 	f.verdict.offer(orderUser, m.user)
-	if m.rule.test != nil && m.rule.order < f.verdict.order {
+	if m.mandate != 0 {
+		f.audit = true
+		f.faults[m.mandate] = m.mandate.judge(v, p == secret)
+	}
+	if m.rule.test != nil && m.rule.order < f.verdict.order && (p != secret || m.rule.order == orderAudit) {
 		f.verdict.offer(m.rule.order, m.rule.test(v))
 	}
-	if m.name && v.Type() == pcommon.ValueTypeStr {
+	if m.name && v.Type() == pcommon.ValueTypeStr && p != secret {
 		f.seeName(v.Str())
 	}
-	if shadowed {
+	if p != stands {
 		return
 	}
 	for _, u := range m.uses {

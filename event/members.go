@@ -119,7 +119,7 @@ func (m *members) attributes(field uint64) error {
 		if n.kind != jsonObject {
 			return m.d.fail("not an object")
 		}
-		if len(n.items) == 0 && exact == nil {
+		if len(n.items) == 0 && exact == nil && !m.d.cut {
 			return m.d.fail("empty object where absence says it")
 		}
 		return m.d.entries(field, n, exact)
@@ -167,7 +167,7 @@ func (d *decoder) entity(n, exact *node) error {
 // strings decodes an array of strings, the last first.
 func (m *members) strings(field uint64, name string) error {
 	return m.of(name, func(n, exact *node) error {
-		if n.kind != jsonArray || len(n.items) == 0 || exact != nil && exact.kind != jsonObject {
+		if n.kind != jsonArray || len(n.items) == 0 && !m.d.cut || exact != nil && exact.kind != jsonObject {
 			return m.d.fail("not an array of strings")
 		}
 		list := members{d: m.d, exact: childrenOf(exact)}

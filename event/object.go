@@ -5,7 +5,6 @@ import (
 	"strconv"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
-	"go.opentelemetry.io/collector/pdata/xpdata/entity"
 )
 
 // object appends the members of an event, a resource or a scope, those with
@@ -23,10 +22,22 @@ func (m member) key() string { return string(m[2 : len(m)-2]) }
 
 func (o *object) name(m member) { o.buf = append(o.buf, m...) }
 
+// string appends a named text, which is no identity field.
 func (o *object) string(name member, s string) {
 	if s != "" {
 		o.name(name)
-		o.buf = o.writer.string(o.buf, s, o.root.child(name.key()))
+		o.buf = o.writer.string(o.buf, s, o.writer.rules.limits.IdentityBytes, o.root.child(name.key()))
+		o.writer.full = false
+	}
+}
+
+// identity appends an identity field that has a member of its own; field is its
+// name in the list invalid.
+func (o *object) identity(name member, s, field string) {
+	if s != "" {
+		o.name(name)
+		o.buf = o.writer.identity(o.buf, s, field, o.root.child(name.key()))
+		o.writer.full = false
 	}
 }
 
@@ -43,39 +54,43 @@ func (o *object) hex(name member, b []byte) {
 	o.buf = append(o.buf, '"')
 }
 
-func (o *object) body(v pcommon.Value) {
-	if v.Type() != pcommon.ValueTypeEmpty {
-		o.name(`,"body":`)
-		o.buf = o.writer.value(o.buf, v, o.root.child("body"))
+// body appends the body; stands says that it stands in the event as it came.
+func (o *object) body(v pcommon.Value) (stands bool) {
+	if v.Type() == pcommon.ValueTypeEmpty {
+		return true
 	}
+	w := o.writer
+	before := w.departures()
+	at := o.root.child("body")
+	o.name(`,"body":`)
+	o.buf = w.value(o.buf, v, at)
+	if w.full && (v.Type() == pcommon.ValueTypeSlice || v.Type() == pcommon.ValueTypeMap && v.Map().Len() <= w.rules.limits.Attributes) {
+		n := 0
+		if v.Type() == pcommon.ValueTypeSlice {
+			n = v.Slice().Len()
+		} else {
+			n = v.Map().Len()
+		}
+		w.noteTruncated(at, "entries", n, w.digester.ofValue(v, w.rules.secrets))
+	}
+	w.full = false
+	return w.departures() == before
 }
 
 // attributes appends a map that has entries; f, if not nil, sees them.
 func (o *object) attributes(m pcommon.Map, f *finding) {
-	if m.Len() == 0 {
+	n := m.Len()
+	if n == 0 {
 		return
 	}
+	w := o.writer
 	o.name(`,"attributes":`)
-	p := place{up: &o.root, key: "attributes", index: -1}
-	o.buf = o.writer.attributes(o.buf, m, &p, f)
-}
-
-// strings appends an array of strings.
-func (o *object) strings(name member, s pcommon.StringSlice) {
-	if s.Len() == 0 {
-		return
+	p := place{up: &o.root, key: "attributes", index: -1, cost: o.root.cost + 16}
+	o.buf = w.entries(o.buf, m, &p, f)
+	if (w.full || n > w.rules.limits.Attributes) && !w.irregular {
+		w.noteTruncated(o.root.child("attributes"), "entries", n, w.digester.ofMap(m, w.rules.secrets))
 	}
-	o.name(name)
-	p := place{up: &o.root, key: name.key(), index: -1}
-	o.buf = append(o.buf, '[')
-	for i := range s.Len() {
-		if i > 0 {
-			o.buf = append(o.buf, ',')
-		}
-		o.buf = o.writer.string(o.buf, s.At(i), pathElement{&p, "", i})
-	}
-	o.buf = append(o.buf, ']')
-	o.writer.exact.close(&p)
+	w.full = false
 }
 
 // mapping appends the normalised fields: from, which names the attribute of
@@ -107,34 +122,9 @@ func (o *object) mapping(f *finding) {
 	o.string(fields[fieldOutcome].member, f.outcome)
 	for id := range fields {
 		if f.mapping[id] == fromBody && f.offered[id].copied {
-			o.string(fields[id].member, f.offered[id].text)
+			o.identity(fields[id].member, f.offered[id].text, f.offered[id].ref)
 		}
 	}
-}
-
-// entities appends a resource's entity references.
-func (o *object) entities(refs entity.EntityRefSlice) {
-	if refs.Len() == 0 {
-		return
-	}
-	o.name(`,"entity_refs":`)
-	list := place{up: &o.root, key: "entity_refs", index: -1}
-	o.buf = append(o.buf, '[')
-	for i, r := range refs.All() {
-		if i > 0 {
-			o.buf = append(o.buf, ',')
-		}
-		one := object{writer: o.writer, root: place{up: &list, index: i}, buf: append(o.buf, '{')}
-		start := len(one.buf)
-		one.string(`,"schema_url":`, r.SchemaUrl())
-		one.string(`,"type":`, r.Type())
-		one.strings(`,"id_keys":`, r.IdKeys())
-		one.strings(`,"description_keys":`, r.DescriptionKeys())
-		o.writer.exact.close(&one.root)
-		o.buf = append(dropComma(one.buf, start), '}')
-	}
-	o.buf = append(o.buf, ']')
-	o.writer.exact.close(&list)
 }
 
 // dropComma removes the comma before the first member of an object that
@@ -150,11 +140,13 @@ func (o *object) finish() {
 	o.buf = o.writer.finish(o.buf, &o.root)
 }
 
-// object appends a member that is an object, or nothing if fill appends none.
-func (w *writer) object(dst []byte, name member, fill func(*object)) []byte {
+// object appends a member that is an object, or nothing if fill appends none,
+// within size bytes. Its notes stay in w.
+func (w *writer) object(dst []byte, name member, size int, fill func(*object)) []byte {
 	for careful := false; ; careful = true {
 		w.reset(careful)
-		o := object{writer: w, buf: dst}
+		w.limit = len(dst) + size
+		o := object{writer: w, root: place{base: "/" + name.key(), cost: 16}, buf: dst}
 		o.name(name)
 		o.buf = append(o.buf, '{')
 		inner := len(o.buf)

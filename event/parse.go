@@ -25,6 +25,15 @@ type Event struct {
 	Critical bool
 	Rule     string // why it is critical
 
+	// Invalid lists what makes the record invalid, Redacted and Truncated what the
+	// event does not hold as it came, Escaped other places with forbidden
+	// characters, of which EscapedMore are not listed.
+	Invalid     []Violation
+	Redacted    []Redacted
+	Truncated   []Truncated
+	Escaped     []Escaped
+	EscapedMore int
+
 	SeverityNumber int32
 	SeverityText   string
 	Body           string // a string body as it is, any other as its JSON
@@ -80,6 +89,7 @@ func normalised(n *node) (e Event, err error) {
 			e.Body = string(b.raw)
 		}
 	}
+	p.lists(&e)
 	if f := n.get("from"); f != nil && (f.kind != jsonObject || len(f.keys) == 0) {
 		p.fail("not an object, or empty", "from")
 	}

@@ -29,3 +29,12 @@ func (n *node) resolve(pointer string) *node {
 	}
 	return n
 }
+
+// lastToken is the last token of a pointer.
+func lastToken(pointer string) string {
+	token := pointer[strings.LastIndexByte(pointer, '/')+1:]
+	if strings.IndexByte(token, '~') < 0 {
+		return token
+	}
+	return unescapePointer.Replace(token)
+}

@@ -31,11 +31,21 @@ func checkRoundTrip(t testing.TB, e *event.Encoder, ld plog.Logs) {
 
 	back, err := event.Decode(body)
 	require.NoError(t, err, "%s", body)
-	require.Equal(t, before, wire(t, back), "%s", body)
-
 	parsed, err := event.Parse(body)
 	require.NoError(t, err, "%s", body)
+	require.Len(t, parsed.Redacted, info.Redacted)
+	require.Len(t, parsed.Truncated, info.Truncated)
+	if info.Redacted+info.Truncated == 0 {
+		require.Equal(t, before, wire(t, back), "%s", body)
+	} else {
+		require.Empty(t, difference(ld, back, parsed), "%s", body)
+	}
+	require.LessOrEqual(t, nesting(body), 256)
+
 	require.Equal(t, info.Critical, parsed.Critical)
+	require.Equal(t, info.Identity+info.Structural.Len(), len(parsed.Invalid))
+	require.Equal(t, info.Content, len(parsed.Escaped)+parsed.EscapedMore)
+	require.False(t, info.Invalid() && !info.Critical)
 	require.Equal(t, info.Rule, parsed.Rule)
 	require.Equal(t, strings.ToValidUTF8(info.ID, "\ufffd") != "", parsed.ID != "" && info.ID != "")
 	require.True(t, recordedAt.Equal(parsed.RecordedTime))

@@ -14,17 +14,18 @@ const (
 )
 
 // appendString appends s as a JSON string in which no control or direction
-// character stands raw. It reports whether s is valid UTF-8: if not, the string
-// in dst holds U+FFFD for each byte that is not, and appendByteTag keeps those.
-func appendString(dst []byte, s string) ([]byte, bool) {
+// character stands raw, and returns what is notable in s. Where that has
+// markUTF8, the string in dst holds U+FFFD for each byte that is no part of
+// valid UTF-8, and appendByteTag keeps those.
+func appendString(dst []byte, s string) ([]byte, marks) {
 	dst = append(dst, '"')
 	n := cleanPrefix(s)
 	dst = append(dst, s[:n]...)
-	valid := true
+	var m marks
 	if n < len(s) {
-		dst, valid = appendEscaped(dst, s[n:])
+		dst, m = appendEscaped(dst, s[n:])
 	}
-	return append(dst, '"'), valid
+	return append(dst, '"'), m
 }
 
 const (
@@ -58,16 +59,24 @@ var clean = func() (t [256]bool) {
 	return t
 }()
 
-func appendEscaped(dst []byte, s string) ([]byte, bool) {
-	valid := true
+func appendEscaped(dst []byte, s string) ([]byte, marks) {
+	var m marks
+	judged := 0 // backslashes before it need no look
 	for i := 0; i < len(s); {
 		c := s[i]
 		if c < utf8.RuneSelf {
 			if clean[c] {
 				dst = append(dst, c)
-			} else {
-				dst = appendEscape(dst, rune(c))
+				i++
+				continue
 			}
+			if c == '\\' && i >= judged {
+				n, lone := judgeBackslash(s[i:])
+				m |= lone
+				judged = i + n
+			}
+			m |= marksASCII[c]
+			dst = appendEscape(dst, rune(c))
 			i++
 			continue
 		}
@@ -75,36 +84,57 @@ func appendEscaped(dst []byte, s string) ([]byte, bool) {
 		switch {
 		case r == utf8.RuneError && size == 1:
 			dst = append(dst, replacement...)
-			valid = false
+			m |= markUTF8
 		case hidden(r):
 			dst = appendEscape(dst, r)
+			m |= marksOf(r)
 		default:
 			dst = append(dst, s[i:i+size]...)
 		}
 		i += size
 	}
-	return dst, valid
+	return dst, m
 }
 
-// hidden tells the characters beyond ASCII that never stand raw in an event:
-// C1 controls, direction marks and overrides, line separators, the BOM, and
-// further invisible format characters that change what a reader sees. Joiners
-// (U+200B to U+200D) are ordinary text.
-func hidden(r rune) bool {
-	switch {
-	case r < 0xa0:
-		return r >= 0x7f
-	case r < 0x200e:
-		return r == 0x61c || r == 0x180e
-	case r < 0x10000:
-		return r <= 0x200f ||
-			r >= 0x2028 && r <= 0x202e ||
-			r >= 0x2060 && r <= 0x206f ||
-			r == 0xfeff ||
-			r >= 0xfff9 && r <= 0xfffb
-	default:
-		return r >= 0xe0000 && r <= 0xe0fff
+// fit returns how many leading bytes of s stand in room bytes of an event: as a
+// JSON string without its quotes, and with their tags if they are not valid
+// UTF-8. It splits no character.
+func fit(s string, room int) int {
+	for i := 0; i < len(s); {
+		size, cost := 1, 1
+		if c := s[i]; c >= utf8.RuneSelf {
+			var r rune
+			if r, size = utf8.DecodeRuneInString(s[i:]); r == utf8.RuneError || hidden(r) {
+				cost = 12
+			} else {
+				cost = size
+			}
+		} else if !clean[c] {
+			cost = 6
+		}
+		if room -= cost; room < 0 {
+			return i
+		}
+		i += size
 	}
+	return len(s)
+}
+
+// prefix returns the first n bytes of s if it has more, or up to three fewer so as to split no
+// character.
+func prefix(s string, n int) string {
+	if n >= len(s) {
+		return s
+	}
+	for i := n; i > 0 && i > n-utf8.UTFMax; i-- {
+		if utf8.RuneStart(s[i]) {
+			if r, size := utf8.DecodeRuneInString(s[i:]); r != utf8.RuneError && i+size > n {
+				return s[:i]
+			}
+			break
+		}
+	}
+	return s[:n]
 }
 
 func appendEscape(dst []byte, r rune) []byte {

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"math"
 	"strconv"
-	"unicode/utf8"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 )
@@ -14,13 +13,24 @@ import (
 const maxSafeInt = 1<<53 - 1
 
 // writer encodes values. One pass serves a record whose maps all have distinct
-// keys in valid UTF-8; where one has not, irregular is set, the bytes are no
-// good, and the record is encoded again with careful set.
+// keys in valid UTF-8, and neither too long nor too many; where one has not,
+// irregular is set, the bytes are no good, and the record is encoded again with
+// careful set.
 type writer struct {
+	rules     *rules
 	exact     exact
+	notes     notes
 	seen      map[string]struct{} // scratch of distinct, empty between calls
 	careful   bool
 	irregular bool
+	odd       int // irregular maps encoded with care
+	// limit is what the buffer, the exact member and the notes may reach
+	// together; full says that it is reached, so that nothing more is begun.
+	limit    int
+	full     bool
+	scratch  []byte
+	digester digester
+	mac      mac
 }
 
 // maxKept is how many keys, or bytes of an exact member, scratch memory keeps
@@ -32,21 +42,83 @@ func (w *writer) reset(careful bool) {
 		w.exact.buf = nil
 	}
 	w.exact.buf = w.exact.buf[:0]
-	w.careful, w.irregular = careful, false
+	w.notes.reset()
+	w.careful, w.irregular, w.odd, w.full = careful, false, 0, false
 }
 
-func (w *writer) string(dst []byte, s string, at pathElement) []byte {
-	dst, valid := appendString(dst, s)
-	if !valid {
-		w.exact.tagBytesOf(at, s)
+// margin is what a value may take in an event beside its text, its path and its
+// key: tags, notes, brackets.
+const margin = 1024
+
+// room is what a value below p may take, in bytes.
+func (w *writer) room(dst []byte, p *place) int {
+	return w.limit - len(dst) - len(w.exact.buf) - w.notes.size() - 3*p.cost - margin
+}
+
+// fits tells whether an entry of that key can be begun.
+func (w *writer) fits(dst []byte, key string, p *place) bool {
+	return w.room(dst, p) > 3*maxEscape*len(key)
+}
+
+// departures is how often so far the event is not simply as the record.
+func (w *writer) departures() int { return w.notes.nRedacted + w.notes.nTruncated + w.odd }
+
+// string encodes a text of at most limit bytes that is no identity field; what
+// is longer is cut.
+func (w *writer) string(dst []byte, s string, limit int, at pathElement) []byte {
+	dst, m := w.text(dst, s, limit, at)
+	if m&contentMarks != 0 {
+		w.noteMarks(at, m)
 	}
 	return dst
+}
+
+// identity encodes an identity field, of that name in the list invalid.
+func (w *writer) identity(dst []byte, s, field string, at pathElement) []byte {
+	dst, m := w.text(dst, s, w.rules.limits.IdentityBytes, at)
+	if m&identityMarks != 0 {
+		w.noteIdentity(field, m)
+	}
+	return dst
+}
+
+func (w *writer) text(dst []byte, s string, limit int, at pathElement) ([]byte, marks) {
+	head := s
+	if len(head) > limit {
+		head = prefix(head, limit)
+	}
+	if room := w.room(dst, at.in); maxEscape*len(head) > room {
+		n := fit(head, room)
+		w.full = w.full || n < len(head)
+		head = head[:n]
+	}
+	if len(head) < len(s) {
+		w.noteTruncated(at, "length", len(s), w.digester.ofString(s))
+	}
+	dst, m := appendString(dst, head)
+	if m&markUTF8 != 0 {
+		w.exact.tagBytesOf(at, head)
+	}
+	return dst, m
+}
+
+func (w *writer) bytes(dst []byte, b pcommon.ByteSlice, at pathElement) []byte {
+	n := min(b.Len(), w.rules.limits.ValueBytes)
+	if room := w.room(dst, at.in); 2*n > room {
+		n = max(0, room/2)
+		w.full = true
+	}
+	if n < b.Len() {
+		w.noteTruncated(at, "length", b.Len(), w.digester.ofBytes(b))
+	}
+	w.exact.tag(at, tagBytes)
+	return appendBase64(dst, b, n)
 }
 
 func (w *writer) value(dst []byte, v pcommon.Value, at pathElement) []byte {
 	switch v.Type() {
 	case pcommon.ValueTypeStr:
-		return w.string(dst, v.Str(), at)
+		return w.string(dst, v.Str(), w.rules.limits.ValueBytes, at)
 	case pcommon.ValueTypeBool:
 		return strconv.AppendBool(dst, v.Bool())
 	case pcommon.ValueTypeInt:
@@ -54,16 +126,29 @@ func (w *writer) value(dst []byte, v pcommon.Value, at pathElement) []byte {
 	case pcommon.ValueTypeDouble:
 		return w.double(dst, v.Double(), at)
 	case pcommon.ValueTypeBytes:
-		w.exact.tag(at, tagBytes)
-		return appendBase64(dst, v.Bytes())
+		return w.bytes(dst, v.Bytes(), at)
 	case pcommon.ValueTypeMap:
-		p := place{up: at.in, key: at.key, index: at.index}
-		return w.attributes(dst, v.Map(), &p, nil)
+		return w.mapValue(dst, v, at)
 	case pcommon.ValueTypeSlice:
-		p := place{up: at.in, key: at.key, index: at.index}
-		return w.slice(dst, v.Slice(), &p)
+		return w.slice(dst, v, at, false)
 	default:
 		return append(dst, "null"...)
+	}
+}
+
+// secret encodes a value that stands under a key that is redacted.
+func (w *writer) secret(dst []byte, v pcommon.Value, at pathElement) []byte {
+	switch v.Type() {
+	case pcommon.ValueTypeStr:
+		w.noteRedacted(at, v, len(v.Str()))
+		return append(dst, redactedText...)
+	case pcommon.ValueTypeBytes:
+		w.noteRedacted(at, v, v.Bytes().Len())
+		return append(dst, redactedText...)
+	case pcommon.ValueTypeSlice:
+		return w.slice(dst, v, at, true)
+	default:
+		return w.value(dst, v, at)
 	}
 }
 
@@ -115,10 +200,11 @@ func appendNonFinite(dst []byte, f float64) []byte {
 	return append(dst, '"')
 }
 
-func appendBase64(dst []byte, b pcommon.ByteSlice) []byte {
+// appendBase64 appends the first n bytes of b.
+func appendBase64(dst []byte, b pcommon.ByteSlice, n int) []byte {
 	var chunk [192]byte // a multiple of three: no padding but at the end
 	dst = append(dst, '"')
-	for i, n := 0, b.Len(); i < n; {
+	for i := 0; i < n; {
 		k := 0
 		for ; k < len(chunk) && i < n; k, i = k+1, i+1 {
 			chunk[k] = b.At(i)
@@ -128,182 +214,58 @@ func appendBase64(dst []byte, b pcommon.ByteSlice) []byte {
 	return append(dst, '"')
 }
 
-func (w *writer) slice(dst []byte, s pcommon.Slice, p *place) []byte {
-	dst = append(dst, '[')
-	if s != (pcommon.Slice{}) {
-		for i := range s.Len() {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = w.value(dst, s.At(i), pathElement{p, "", i})
-		}
+// tooDeep tells whether a container of n entries that stands at at is cut for
+// its depth, and lists it.
+func (w *writer) tooDeep(v pcommon.Value, n int, at pathElement) bool {
+	if n == 0 || at.in.depth < w.rules.limits.Depth {
+		return false
 	}
-	w.exact.close(p)
-	return append(dst, ']')
+	w.noteTruncated(at, "entries", n, w.digester.ofValue(v, w.rules.secrets))
+	return true
 }
 
-// attributes encodes a map; f, if not nil, sees each entry.
-func (w *writer) attributes(dst []byte, m pcommon.Map, p *place, f *finding) []byte {
-	if m == (pcommon.Map{}) {
-		return append(dst, "{}"...)
+func (w *writer) slice(dst []byte, v pcommon.Value, at pathElement, secret bool) []byte {
+	s := v.Slice()
+	n := 0
+	if s != (pcommon.Slice{}) {
+		n = s.Len()
 	}
-	if w.irregular {
-		return dst
+	if w.tooDeep(v, n, at) {
+		return append(dst, "[]"...)
 	}
-	if n := m.Len(); n > fewKeys || w.careful {
-		if !w.distinct(m) {
-			w.irregular = true
-			if w.careful {
-				return w.irregularMap(dst, m, p, f)
-			}
-			return dst
+	p := at.place()
+	dst = append(dst, '[')
+	for i := range n {
+		if w.full = w.full || w.room(dst, &p) <= 0; w.full {
+			break
 		}
-	}
-	var keys keySet
-	dst = append(dst, '{')
-	i := 0
-	for key, v := range m.All() {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		var valid bool
-		dst, valid = appendString(dst, key)
-		h := hashKey(key)
-		if !valid || i < fewKeys && keys.add(h) && earlier(m, i, key) {
-			w.irregular = true
-			return dst
+		if secret {
+			dst = w.secret(dst, s.At(i), pathElement{&p, "", i})
+		} else {
+			dst = w.value(dst, s.At(i), pathElement{&p, "", i})
 		}
-		dst = append(dst, ':')
-		if f != nil {
-			f.see(key, h, v, false)
-		}
-		dst = w.value(dst, v, p.child(key))
-		i++
 	}
-	w.exact.close(p)
-	return append(dst, '}')
+	w.exact.close(&p)
+	return append(dst, ']')
 }
 
-// fewKeys is how many keys are compared one by one.
-const fewKeys = 48
-
-// hashKey is a quick hash of a key: it tells most keys of a record apart, and a
-// producer may choose keys that it does not.
-func hashKey(key string) uint32 {
-	n := len(key)
-	h := uint32(n) * 0x9e3779b1
-	if n > 0 {
-		h ^= (uint32(key[n-1]) | uint32(key[n/2])<<8 | uint32(key[0])<<16 | uint32(key[n*3/4])<<24) * 0x85ebca6b
+func (w *writer) mapValue(dst []byte, v pcommon.Value, at pathElement) []byte {
+	m := v.Map()
+	n := 0
+	if m != (pcommon.Map{}) {
+		n = m.Len()
 	}
-	return (h ^ h>>15) * 0x2c1b3c6d
-}
-
-// keySet is a set of keys that may claim to hold one that it does not.
-type keySet [4]uint64
-
-// add adds the key of that hash and reports whether it may have been there.
-func (s *keySet) add(h uint32) bool {
-	h >>= 24
-	bit := uint64(1) << (h & 63)
-	was := s[h>>6]&bit != 0
-	s[h>>6] |= bit
-	return was
-}
-
-// earlier tells whether key is one of the first n of m.
-func earlier(m pcommon.Map, n int, key string) bool {
-	i := 0
-	for k := range m.All() {
-		if i == n {
-			break
-		}
-		if k == key {
-			return true
-		}
-		i++
+	if w.tooDeep(v, n, at) {
+		return append(dst, "{}"...)
 	}
-	return false
-}
-
-// distinct tells whether the keys of m are valid UTF-8 and each stands once.
-func (w *writer) distinct(m pcommon.Map) bool {
-	if w.seen == nil {
-		w.seen = make(map[string]struct{})
+	if n > w.rules.limits.Attributes && w.careful {
+		w.noteTruncated(at, "entries", n, w.digester.ofMap(m, w.rules.secrets))
 	}
-	defer func() {
-		if clear(w.seen); m.Len() > maxKept {
-			w.seen = nil // clearing a map costs what it once held
-		}
-	}()
-	for key := range m.All() {
-		w.seen[key] = struct{}{}
-		if !utf8.ValidString(key) {
-			return false
-		}
-	}
-	return len(w.seen) == m.Len()
-}
-
-// irregularMap encodes a map in which a key stands twice or is not valid UTF-8.
-// The last entry of each valid key stands in the map as usual, all others in
-// the exact member, with their index among all.
-func (w *writer) irregularMap(dst []byte, m pcommon.Map, p *place, f *finding) []byte {
-	w.irregular = false
-	last := make(map[string]int, m.Len())
-	i := 0
-	for key := range m.All() {
-		if utf8.ValidString(key) {
-			last[key] = i
-		}
-		i++
-	}
-	p.list = true
-	w.exact.open(p)
-	dst = append(dst, '{')
-	first := true
-	i = -1
-	for key, v := range m.All() {
-		i++
-		at, ok := last[key]
-		shadowed := !ok || at != i
-		if f != nil {
-			f.see(key, hashKey(key), v, shadowed)
-		}
-		if shadowed {
-			continue
-		}
-		if !first {
-			dst = append(dst, ',')
-		}
-		first = false
-		dst, _ = appendString(dst, key)
-		dst = append(dst, ':')
-		dst = w.value(dst, v, p.child(key))
-	}
-	w.exact.close(p)
-	i = -1
-	for key, v := range m.All() {
-		i++
-		if at, ok := last[key]; !ok || at != i {
-			w.entry(i, key, v)
-		}
-	}
-	w.exact.buf = append(w.exact.buf, ']')
-	return append(dst, '}')
-}
-
-// entry appends an entry that can't stand in its map to the exact member.
-func (w *writer) entry(index int, key string, v pcommon.Value) {
-	inner := writer{careful: true}
-	var root place
-	b := append(w.exact.buf, `,{"at":`...)
-	b = strconv.AppendInt(b, int64(index), 10)
-	b = append(b, `,"key":`...)
-	b = inner.string(b, key, root.child("key"))
-	b = append(b, `,"value":`...)
-	b = inner.value(b, v, root.child("value"))
-	b = inner.finish(b, &root)
-	w.exact.buf = append(b, '}')
+	p := at.place()
+	return w.entries(dst, m, &p, nil)
 }
 
 // finish appends the exact member of the object whose root is given, if it has
