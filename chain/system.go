@@ -20,6 +20,7 @@ const (
 	TypeSyncFailed  = "sync_failed"
 	TypeTouched     = "touched"
 	TypeClockJumped = "clock_jumped"
+	TypeRefused     = "refused"
 )
 
 // Causes of an opening entry.
@@ -121,6 +122,24 @@ type Failure struct {
 	Error    string    `json:"error"`
 	Since    time.Time `json:"since"`
 	Attempts int       `json:"attempts"` // to open a new segment, the successful one included
+}
+
+// Refused tells of requests that were refused for good since the last such entry,
+// or since one that could not be written. It may tell of one twice.
+type Refused struct {
+	SystemEvent
+	Requests uint64 `json:"requests"`
+	Records  uint64 `json:"records"` // of these requests
+	// Listed are records of the latest of the requests, those for which it was
+	// refused first. Without it the entry only counts.
+	Listed []RefusedRecord `json:"listed,omitempty"`
+}
+
+// RefusedRecord is one of a refused request.
+type RefusedRecord struct {
+	ID      string   `json:"id,omitempty"`      // the record id, if it is short and printable ASCII
+	SHA256  Hash     `json:"sha256"`            // the record's digest, event/FORMAT.md
+	Invalid []string `json:"invalid,omitempty"` // what is wrong with it; nothing of its content
 }
 
 // ParseSystem reads the members common to all system events from a body.
