@@ -35,11 +35,14 @@ type TelemetryBuilder struct {
 	ExporterAuditEntriesWritten          metric.Int64ObservableCounter
 	ExporterAuditExposedEvents           metric.Int64ObservableGauge
 	ExporterAuditHeadSequence            metric.Int64ObservableGauge
+	ExporterAuditInvalidRecords          metric.Int64Counter
 	ExporterAuditOldestExposedAge        metric.Float64ObservableGauge
+	ExporterAuditRedactedValues          metric.Int64Counter
 	ExporterAuditRefusedRequests         metric.Int64Counter
 	ExporterAuditSegmentOrdinal          metric.Int64ObservableGauge
 	ExporterAuditSyncDuration            metric.Float64Histogram
 	ExporterAuditSyncs                   metric.Int64Counter
+	ExporterAuditTruncatedValues         metric.Int64Counter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -224,10 +227,22 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("1"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ExporterAuditInvalidRecords, err = builder.meter.Int64Counter(
+		"otelcol_exporter_audit_invalid_records",
+		metric.WithDescription("Records that were invalid, those of requests refused for it included. One can be so in both ways. [Development]"),
+		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ExporterAuditOldestExposedAge, err = builder.meter.Float64ObservableGauge(
 		"otelcol_exporter_audit_oldest_exposed_age",
 		metric.WithDescription("Time since the oldest exposed event was acknowledged, 0 if none is exposed. [Development]"),
 		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterAuditRedactedValues, err = builder.meter.Int64Counter(
+		"otelcol_exporter_audit_redacted_values",
+		metric.WithDescription("Values that were redacted in acknowledged events. [Development]"),
+		metric.WithUnit("{value}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExporterAuditRefusedRequests, err = builder.meter.Int64Counter(
@@ -253,6 +268,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_exporter_audit_syncs",
 		metric.WithDescription("Syncs of the log that succeeded. [Development]"),
 		metric.WithUnit("{sync}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterAuditTruncatedValues, err = builder.meter.Int64Counter(
+		"otelcol_exporter_audit_truncated_values",
+		metric.WithDescription("Values that were cut in acknowledged events, at a limit of validation.limits. [Development]"),
+		metric.WithUnit("{value}"),
 	)
 	errs = errors.Join(errs, err)
 	return &builder, errs

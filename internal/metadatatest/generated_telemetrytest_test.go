@@ -47,9 +47,12 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ExporterAuditAcknowledgementDuration.Record(context.Background(), 1)
 	tb.ExporterAuditConditionErrors.Add(context.Background(), 1)
 	tb.ExporterAuditCriticalEvents.Add(context.Background(), 1)
+	tb.ExporterAuditInvalidRecords.Add(context.Background(), 1)
+	tb.ExporterAuditRedactedValues.Add(context.Background(), 1)
 	tb.ExporterAuditRefusedRequests.Add(context.Background(), 1)
 	tb.ExporterAuditSyncDuration.Record(context.Background(), 1)
 	tb.ExporterAuditSyncs.Add(context.Background(), 1)
+	tb.ExporterAuditTruncatedValues.Add(context.Background(), 1)
 	AssertEqualExporterAuditAcknowledgementDuration(t, testTel,
 		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
 		metricdatatest.IgnoreTimestamp())
@@ -71,8 +74,14 @@ func TestSetupTelemetry(t *testing.T) {
 	AssertEqualExporterAuditHeadSequence(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
+	AssertEqualExporterAuditInvalidRecords(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterAuditOldestExposedAge(t, testTel,
 		[]metricdata.DataPoint[float64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualExporterAuditRedactedValues(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterAuditRefusedRequests(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
@@ -84,6 +93,9 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterAuditSyncs(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualExporterAuditTruncatedValues(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 
