@@ -13,8 +13,6 @@ const (
 	ordinalDigits = 10
 	seqDigits     = 20
 	nameLen       = ordinalDigits + 1 + seqDigits + len(segmentExt)
-
-	maxOrdinal = 9_999_999_999
 )
 
 // SegmentName is what a segment's file name states: the segment's place in the

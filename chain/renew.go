@@ -34,7 +34,7 @@ func (w *Writer) Renew(cause error, keep []*Batch) error {
 	if err != nil {
 		return err
 	}
-	w.failure = nil
+	w.failure, w.suspect = nil, false
 	w.adopt(seg, size, head, 2, events)
 	return nil
 }

@@ -21,14 +21,13 @@ type extent struct {
 
 // restore puts back what was touched from outside, as far as it can: the folders,
 // and the given-up segment under its name, copied from the descriptor that is
-// still open and checked. What can't be copied back is noted as missing. Each
-// step can be repeated; a crash in between leaves what opening calls tampering,
-// which it is.
+// still open and checked. What can't be copied back is noted as missing. It looks
+// whatever the cause was, as a fault of the disk can hide that somebody touched
+// the log meanwhile. Each step can be repeated; a crash in between leaves what
+// opening calls tampering, which it is.
 func (w *Writer) restore(cause error) error {
 	var touched *TouchedError
-	if !errors.As(cause, &touched) {
-		return nil
-	}
+	w.suspect = w.suspect || errors.As(cause, &touched)
 	if err := w.restoreDirectory(); err != nil {
 		return err
 	}
@@ -38,25 +37,36 @@ func (w *Writer) restore(cause error) error {
 	if err := w.restoreSegment(); err != nil {
 		return err
 	}
+	if !w.suspect {
+		return nil
+	}
+	w.reopenMark()
 	return w.missEarlier()
+}
+
+// reopenMark goes on in the file that has the mark's name, or a new one.
+func (w *Writer) reopenMark() {
+	if w.mark != nil {
+		w.mark.f.Close()
+		w.mark = nil
+	}
+	w.openMark()
 }
 
 // restoreDirectory makes sure that the directory's name is that of the folder
 // whose lock is held. Another folder is locked before it is used.
 func (w *Writer) restoreDirectory() error {
-	if err := makeDirectory(w.o.FS, w.o.Directory, w.o.DirectoryMode); err != nil {
-		return err
-	}
 	locked, err := w.lock.Stat()
 	if err != nil {
 		return fmt.Errorf("couldn't stat the locked directory: %w", err)
 	}
 	named, err := w.o.FS.Stat(w.o.Directory)
-	if err != nil {
-		return fmt.Errorf("couldn't stat directory: %w", err)
-	}
-	if durable.SameFile(locked, named) {
+	if err == nil && durable.SameFile(locked, named) {
 		return nil
+	}
+	w.suspect = true
+	if err := makeDirectory(w.o.FS, w.o.Directory, w.o.DirectoryMode); err != nil {
+		return err
 	}
 	lock, err := lockNamed(w.o.FS, w.o.Directory)
 	if errors.Is(err, durable.ErrLocked) {
@@ -74,19 +84,19 @@ func (w *Writer) restoreDirectory() error {
 }
 
 // restoreFolder makes the log's folder again if it is gone. In one that came from
-// elsewhere, segments that this log does not have are put aside.
+// elsewhere, segments that this log does not have are put aside. The folder is
+// known as ours only when all of this is done.
 func (w *Writer) restoreFolder() error {
-	err := w.o.FS.Mkdir(w.folder, w.o.DirectoryMode)
-	if err == nil {
-		err = w.o.FS.SyncDir(w.o.Directory)
-	} else if durable.IsExist(err) {
-		err = nil
+	named, err := w.o.FS.Stat(w.folder)
+	if err == nil && durable.SameFile(named, w.folderID) {
+		return nil
 	}
-	if err != nil {
+	w.suspect = true
+	if err := w.o.FS.Mkdir(w.folder, w.o.DirectoryMode); err != nil && !durable.IsExist(err) {
 		return fmt.Errorf("couldn't make log folder again: %w", err)
 	}
-	if err := w.enterFolder(); err != nil {
-		return err
+	if err := w.o.FS.SyncDir(w.o.Directory); err != nil {
+		return fmt.Errorf("couldn't sync directory: %w", err)
 	}
 	l, err := listFolder(w.o.FS, w.folder)
 	if err != nil {
@@ -100,7 +110,7 @@ func (w *Writer) restoreFolder() error {
 			}
 		}
 	}
-	return nil
+	return w.enterFolder()
 }
 
 func (w *Writer) putAside(path string) error {
@@ -111,8 +121,8 @@ func (w *Writer) putAside(path string) error {
 }
 
 // restoreSegment gives the given-up segment its name back if that is gone or
-// another file has it. Of a segment that was shortened or overwritten, only the
-// entries before that are left.
+// another file has it. Of a segment that was shortened, only the entries before
+// that are left; only of one that was touched are the bytes looked at.
 func (w *Writer) restoreSegment() error {
 	seg := w.seg
 	named, err := w.o.FS.Stat(seg.path)
@@ -120,6 +130,11 @@ func (w *Writer) restoreSegment() error {
 	if err != nil && !gone {
 		return fmt.Errorf("couldn't stat segment %s: %w", seg.name, err)
 	}
+	ours := !gone && durable.SameFile(named, seg.id)
+	if ours && named.Size >= w.synced.offset && !w.suspect {
+		return nil
+	}
+	w.suspect = true
 	synced := io.NewSectionReader(seg.file, 0, w.synced.offset)
 	c, err := checkSegment(synced, seg.name, w.id, seg.after, 0, nil)
 	if err != nil {
@@ -128,7 +143,7 @@ func (w *Writer) restoreSegment() error {
 	if c.Valid < w.synced.offset {
 		w.miss(Range{Segment: seg.name.String(), Offset: c.Valid, Length: w.synced.offset - c.Valid})
 	}
-	if !gone && durable.SameFile(named, seg.id) {
+	if ours {
 		return nil
 	}
 	if !gone {

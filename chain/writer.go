@@ -32,6 +32,7 @@ type Writer struct {
 	failure *Failure // what Renew recovers from
 	earlier []extent // the segments before seg that were there
 	missing []Range  // what of them, and of seg, is known to be gone
+	suspect bool     // the log was touched since seg was born
 
 	mu      sync.Mutex // guards all below
 	seg     *segment

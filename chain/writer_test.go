@@ -414,6 +414,8 @@ func TestRemovedFromOutside(t *testing.T) {
 			require.NoError(t, w.Renew(err, []*chain.Batch{c}))
 			write(t, w, "d")
 			require.NoError(t, w.Close())
+			_, marked := chain.ReadMark(osFS(), filepath.Dir(segments(t, dir)[0]), w.Info().LogID)
+			require.True(t, marked, "the mark goes on, too")
 			missing := opened(t, dir).Missing
 			require.Len(t, missing, tt.missing)
 
