@@ -118,7 +118,7 @@ type limitsConfig struct {
 	// ValueKiB is of a string or bytes. 1 to 1,024, default 64.
 	ValueKiB int `mapstructure:"value_kib"`
 	// IdentityBytes is of a value that says who, what or where: event name, actor, action, outcome,
-	// target, source. 64 to 8,192, default 1024.
+	// target, source; and of a key. 64 to 4,096, default 1024.
 	IdentityBytes int `mapstructure:"identity_bytes"`
 	// Attributes is entries of a map. 16 to 10,000, default 256.
 	Attributes int `mapstructure:"attributes"`
@@ -200,10 +200,25 @@ func (c *Config) options() (exporter.Options, error) {
 		CriticalAttributes: c.Critical.Attributes,
 		CriticalConditions: c.Critical.Conditions,
 
+		Profile:       c.Profile,
+		RejectInvalid: c.Validation.OnInvalid == "reject",
+		Limits:        c.Validation.Limits.options(),
+		Redaction:     c.Redaction.options(),
+
 		VerifyOnStart:   c.VerifyOnStart,
 		OnTampering:     c.OnTampering,
 		ShutdownTimeout: c.ShutdownTimeout,
 		ConfigDigest:    note.digest,
 		ConfigSettings:  note.settings,
 	}, nil
+}
+
+func (l limitsConfig) options() exporter.Limits {
+	return exporter.Limits{
+		Value: l.ValueKiB << 10, Identity: l.IdentityBytes, Attributes: l.Attributes, Depth: l.Depth, Record: l.RecordKiB << 10,
+	}
+}
+
+func (r redactionConfig) options() exporter.Redaction {
+	return exporter.Redaction{ExtraKeys: r.ExtraKeys, Except: r.Except, DigestKey: r.DigestKey}
 }

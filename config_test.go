@@ -79,7 +79,7 @@ func TestValidConfig(t *testing.T) {
 			c.Directory = "/srv/audit"
 			c.Profile = "any"
 			l := &c.Validation.Limits
-			l.ValueKiB, l.IdentityBytes, l.Attributes, l.Depth, l.RecordKiB = 1024, 8192, 10_000, 64, 16_384
+			l.ValueKiB, l.IdentityBytes, l.Attributes, l.Depth, l.RecordKiB = 1024, 4096, 10_000, 64, 16_384
 		}),
 	}
 	for key := range conf.ToStringMap() {

@@ -15,11 +15,15 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/config/configopaque"
 	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/exporter/exportertest"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pipeline"
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/otelaudit/auditexporter"
 	"github.com/otelaudit/auditexporter/chain"
@@ -150,6 +154,52 @@ func TestOpeningEntryTellsConfiguration(t *testing.T) {
 	}
 	require.NotEqual(t, digests[0], digests[1])
 	require.Equal(t, digests[0], digests[2])
+}
+
+// The digest key is known by its id, and to nobody who reads the log or the collector's output.
+func TestDigestKeyInTheLog(t *testing.T) {
+	const key = "s3cret-canary-0123456789"
+	digests := map[string]bool{}
+	for _, key := range []string{key, key[1:]} {
+		cfg := defaults(func(c *auditexporter.Config) {
+			c.Directory, c.Redaction.DigestKey = t.TempDir(), configopaque.String(key)
+			c.Validation.OnInvalid = "reject"
+		})
+		core, output := observer.New(zapcore.DebugLevel)
+		f := auditexporter.NewFactory()
+		set := exportertest.NewNopSettings(f.Type())
+		set.Logger = zap.New(core)
+		l, err := f.CreateLogs(t.Context(), set, cfg)
+		require.NoError(t, err)
+		require.NoError(t, l.Start(t.Context(), componenttest.NewNopHost()))
+		logs := plog.NewLogs()
+		lr := logs.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty().LogRecords().AppendEmpty()
+		lr.Attributes().PutStr("user.password", "hunter2")
+		require.NoError(t, l.ConsumeLogs(t.Context(), logs))
+		lr.Attributes().PutStr("audit.action", "hunter2")
+		require.ErrorContains(t, l.ConsumeLogs(t.Context(), logs), "audit.actor.id: missing")
+		require.NoError(t, l.Shutdown(t.Context()))
+
+		all := entries(t, cfg.Directory)
+		require.Len(t, all, 4)
+		o, err := chain.ParseOpened(all[0].Body)
+		require.NoError(t, err)
+		require.Regexp(t, "^[0-9a-f]{8}$", o.Config.Settings["redaction.key_id"])
+		digests[o.Config.Settings["redaction.key_id"]] = true
+		require.Regexp(t, `"hmac":"[0-9a-f]{64}"`, string(all[1].Body))
+		require.Equal(t, "refused", systemType(t, all[2]))
+		for _, e := range all {
+			require.NotContains(t, string(e.Body), key)
+			require.NotContains(t, string(e.Body), "hunter2")
+		}
+		require.NotZero(t, output.Len())
+		for _, line := range output.All() {
+			text := fmt.Sprint(line.Message, line.ContextMap())
+			require.NotContains(t, text, key)
+			require.NotContains(t, text, "hunter2")
+		}
+	}
+	require.Len(t, digests, 2)
 }
 
 func TestRelativeDirectoryAndPermissions(t *testing.T) {

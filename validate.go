@@ -26,13 +26,11 @@ func (c *Config) Validate() error {
 		within("max_in_flight_mib", c.MaxInFlightMiB, 1, 65_536),
 		lasting("shutdown_timeout", c.ShutdownTimeout, 100*time.Millisecond, 10*time.Minute),
 		oneOf("profile", c.Profile, "auto", "audit", "any"),
-		named("critical.attributes", c.Critical.Attributes, "an attribute"),
+		c.validateAttributes(),
 		exporter.CheckConditions(c.Critical.Conditions),
 		oneOf("validation.on_invalid", c.Validation.OnInvalid, "record", "reject"),
 		c.validateLimits(),
-		named("redaction.extra_keys", c.Redaction.ExtraKeys, "a key"),
-		named("redaction.except", c.Redaction.Except, "a key"),
-		c.validateDigestKey(),
+		exporter.CheckRedaction(c.Redaction.options()),
 		oneOf("verify_on_start", c.VerifyOnStart, "tail", "full"),
 		oneOf("on_tampering", c.OnTampering, "refuse", "exit", "new_log"),
 	)
@@ -69,28 +67,17 @@ func (c *Config) validateLimits() error {
 	l := c.Validation.Limits
 	return errors.Join(
 		within("validation.limits.value_kib", int64(l.ValueKiB), 1, 1024),
-		within("validation.limits.identity_bytes", int64(l.IdentityBytes), 64, 8192),
+		within("validation.limits.identity_bytes", int64(l.IdentityBytes), 64, 4096),
 		within("validation.limits.attributes", int64(l.Attributes), 16, 10_000),
 		within("validation.limits.depth", int64(l.Depth), 1, 64),
 		within("validation.limits.record_kib", int64(l.RecordKiB), 256, 16_384),
 	)
 }
 
-func (c *Config) validateDigestKey() error {
-	if n := len(c.Redaction.DigestKey); n > 0 && n < digestKeyBytes {
-		return fmt.Errorf("redaction.digest_key: has %d bytes: must be at least %d, or empty for no digests", n, digestKeyBytes)
-	}
-	return nil
-}
-
-// digestKeyBytes is the length of the shortest key: 128 bits, if each byte is random.
-const digestKeyBytes = 16
-
-// named finds an empty name in a list of names of what.
-func named(key string, names []string, what string) error {
-	for i, name := range names {
+func (c *Config) validateAttributes() error {
+	for i, name := range c.Critical.Attributes {
 		if name == "" {
-			return fmt.Errorf("%s[%d]: must be the name of %s, not empty", key, i, what)
+			return fmt.Errorf("critical.attributes[%d]: must be the name of an attribute, not empty", i)
 		}
 	}
 	return nil

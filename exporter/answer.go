@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/consumer/consumererror"
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/otelaudit/auditexporter/event"
 	"github.com/otelaudit/auditexporter/flush"
 )
 
@@ -24,6 +26,7 @@ const (
 	causeOverloaded = "overloaded"
 	causeNotOpen    = "not_open"
 	causeTampered   = "tampered"
+	causeInvalid    = "invalid"
 	causeTooLarge   = "too_large"
 	causeCanceled   = "canceled"
 )
@@ -66,6 +69,18 @@ func (e *tooLargeError) Error() string {
 	return fmt.Sprintf("a record's event has %d bytes, the audit log takes at most %d", e.size, e.limit)
 }
 
+// invalidError is a request that is refused for records that are structurally invalid. It holds nothing
+// of their content.
+type invalidError struct {
+	records, invalid int // of the request, and those of them that are
+	faults           event.Structural
+}
+
+func (e *invalidError) Error() string {
+	return fmt.Sprintf("%d of %d records are not valid audit records, and none was taken: %s",
+		e.invalid, e.records, strings.Join(e.faults.Strings(), "; "))
+}
+
 // refuse turns an error into the answer of the table in design.md. An error of the storage is never
 // permanent: the client keeps what it could not deliver.
 func refuse(err error) (label string, answer error) {
@@ -73,6 +88,7 @@ func refuse(err error) (label string, answer error) {
 		r        *refusal
 		gone     *flush.UnavailableError
 		tooLarge *tooLargeError
+		invalid  *invalidError
 	)
 	switch {
 	case errors.As(err, &r):
@@ -81,14 +97,20 @@ func refuse(err error) (label string, answer error) {
 	case errors.As(err, &gone):
 		r = unavailable(gone.Reason.String(), reasonText(gone.Reason), err)
 	case errors.As(err, &tooLarge):
-		s := status.New(codes.InvalidArgument, tooLarge.Error())
-		return causeTooLarge, consumererror.NewPermanent(&refusal{label: causeTooLarge, status: s})
+		return causeTooLarge, forGood(causeTooLarge, tooLarge)
+	case errors.As(err, &invalid):
+		return causeInvalid, forGood(causeInvalid, invalid)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		r = &refusal{label: causeCanceled, status: status.FromContextError(err), cause: err}
 	default:
 		r = unavailable(flush.ReasonIO.String(), reasonText(flush.ReasonIO), err)
 	}
 	return r.label, r
+}
+
+// forGood refuses a request that would be refused again.
+func forGood(label string, err error) error {
+	return consumererror.NewPermanent(&refusal{label: label, status: status.New(codes.InvalidArgument, err.Error())})
 }
 
 // reasonText tells a client why, and nothing of the machine.

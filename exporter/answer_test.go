@@ -170,6 +170,16 @@ func TestAnswers(t *testing.T) {
 			open: opens(errTampered),
 			logs: records(1, false), code: codes.Unavailable, http: 503, says: "tampered",
 		},
+		"structurally invalid": {
+			change: func(o *exporter.Options) { o.RejectInvalid = true },
+			logs:   audit(1, "a"), code: codes.InvalidArgument, http: 400, says: "audit.outcome: missing",
+		},
+		"structurally invalid, while the log fails": {
+			script: map[string]func() error{"write": fail(errDisk), "renew": fail(errDisk)},
+			change: func(o *exporter.Options) { o.RejectInvalid = true },
+			logs:   audit(1, "a"), code: codes.InvalidArgument, http: 400, says: "audit.outcome: missing",
+		},
+		"structurally invalid, and recorded": {logs: audit(0, "a"), code: codes.OK, http: 200},
 		"too large": {
 			logs: large(), code: codes.InvalidArgument, http: 400, says: "at most 2000",
 		},
@@ -202,6 +212,7 @@ func TestAnswers(t *testing.T) {
 					}
 					require.Contains(t, got.status.Message(), tt.says)
 					require.NotContains(t, got.status.Message(), "secret-path")
+					require.NotContains(t, got.status.Message(), canary)
 					if tt.retry {
 						require.Equal(t, time.Second, got.retryDelay())
 					} else {

@@ -5,6 +5,7 @@
 //	ConsumeLogs   exporter.go    refuse early, encode, submit, answer
 //	encoding      encode.go      a request's events in one pooled batch, so many at once
 //	answers       answer.go      errors as gRPC statuses
+//	refusals      refusals.go    what the log is told of requests refused for good
 //	lifecycle     lifecycle.go   Start, Shutdown
 //	opening       open.go        until the log is open
 //	owners        owner.go       which exporter of this process has which directory

@@ -2,6 +2,7 @@ package exporter
 
 import (
 	"context"
+	"iter"
 	"math/bits"
 	"runtime"
 	"strings"
@@ -21,15 +22,16 @@ type encoder struct {
 	slots   chan struct{}
 	sources sync.Pool // of *event.Source
 	batches batchPool
-	maxBody int // bytes
+	maxBody int  // bytes
+	reject  bool // requests with a structurally invalid record
 }
 
-func newEncoder(e *event.Encoder, maxBody int) *encoder {
+func newEncoder(e *event.Encoder, maxBody int, reject bool) *encoder {
 	return &encoder{
 		event:   e,
 		slots:   make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
 		sources: sync.Pool{New: func() any { return new(event.Source) }},
-		maxBody: maxBody,
+		maxBody: maxBody, reject: reject,
 	}
 }
 
@@ -37,6 +39,10 @@ func newEncoder(e *event.Encoder, maxBody int) *encoder {
 type found struct {
 	critical bool
 	rules    []ruleCount // of critical events, by class
+
+	structural, identity int64 // records that are invalid
+	faults               event.Structural
+	redacted, truncated  int64 // values
 }
 
 type ruleCount struct {
@@ -45,7 +51,7 @@ type ruleCount struct {
 }
 
 // encode returns the n records of logs as a batch, which is the caller's to release. The error is a
-// *tooLargeError or ctx's.
+// *tooLargeError, an *invalidError or ctx's; what was found is so in any case.
 func (e *encoder) encode(ctx context.Context, logs plog.Logs, n int) (*chain.Batch, found, error) {
 	select {
 	case e.slots <- struct{}{}:
@@ -60,9 +66,12 @@ func (e *encoder) encode(ctx context.Context, logs plog.Logs, n int) (*chain.Bat
 	}()
 	b := e.batches.get(n)
 	f, err := e.appendAll(b, src, logs)
+	if err == nil && e.reject && f.structural > 0 {
+		err = &invalidError{records: n, invalid: int(f.structural), faults: f.faults}
+	}
 	if err != nil {
 		e.batches.put(b)
-		return nil, found{}, err
+		return nil, f, err
 	}
 	return b, f, nil
 }
@@ -70,24 +79,49 @@ func (e *encoder) encode(ctx context.Context, logs plog.Logs, n int) (*chain.Bat
 func (e *encoder) appendAll(b *chain.Batch, src *event.Source, logs plog.Logs) (found, error) {
 	var f found
 	recorded := time.Now()
-	for _, rl := range logs.ResourceLogs().All() {
-		e.event.Resource(src, rl)
-		for _, sl := range rl.ScopeLogs().All() {
-			e.event.Scope(src, sl)
-			for _, lr := range sl.LogRecords().All() {
-				start := len(b.Buffer())
-				buf, info := e.event.Append(b.Buffer(), src, lr, recorded)
-				if size := len(buf) - start; size > e.maxBody {
-					return f, &tooLargeError{size: size, limit: e.maxBody}
-				}
-				b.EndEvent(buf)
-				if info.Critical {
-					f.add(info.Rule)
+	for lr := range e.records(src, logs) {
+		start := len(b.Buffer())
+		buf, info := e.event.Append(b.Buffer(), src, lr, recorded)
+		if size := len(buf) - start; size > e.maxBody {
+			return f, &tooLargeError{size: size, limit: e.maxBody}
+		}
+		b.EndEvent(buf)
+		f.note(info)
+	}
+	return f, nil
+}
+
+// records goes through the records of logs, with their resource and scope in src.
+func (e *encoder) records(src *event.Source, logs plog.Logs) iter.Seq[plog.LogRecord] {
+	return func(yield func(plog.LogRecord) bool) {
+		for _, rl := range logs.ResourceLogs().All() {
+			e.event.Resource(src, rl)
+			for _, sl := range rl.ScopeLogs().All() {
+				e.event.Scope(src, sl)
+				for _, lr := range sl.LogRecords().All() {
+					if !yield(lr) {
+						return
+					}
 				}
 			}
 		}
 	}
-	return f, nil
+}
+
+// note counts what there is to know of an event.
+func (f *found) note(info event.Info) {
+	if info.Critical {
+		f.add(info.Rule)
+	}
+	if info.Structural != 0 {
+		f.structural++
+		f.faults |= info.Structural
+	}
+	if info.Identity > 0 {
+		f.identity++
+	}
+	f.redacted += int64(info.Redacted)
+	f.truncated += int64(info.Truncated)
 }
 
 // add counts a critical event. Rules are of a bounded set, and their classes, what stands before the

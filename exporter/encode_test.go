@@ -14,7 +14,7 @@ import (
 func TestEncodingWaitsForASlot(t *testing.T) {
 	enc, err := event.NewEncoder(event.Options{})
 	require.NoError(t, err)
-	e := newEncoder(enc, chain.MaxBody)
+	e := newEncoder(enc, chain.MaxBody, false)
 	logs := plog.NewLogs()
 	logs.ResourceLogs().AppendEmpty().ScopeLogs().AppendEmpty().LogRecords().AppendEmpty()
 

@@ -2,6 +2,7 @@ package exporter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -27,6 +28,7 @@ type audit struct {
 	id        string // of the component
 	logger    *zap.Logger
 	encoder   *encoder
+	refusals  refusals
 	telemetry *telemetry
 	health    health
 
@@ -113,17 +115,17 @@ func newAudit(set collector.Settings, o Options, s storage) (*audit, error) {
 	if err != nil {
 		return nil, fmt.Errorf("couldn't create telemetry: %w", err)
 	}
-	critical := event.Critical{Defaults: o.CriticalDefaults, Attributes: o.CriticalAttributes}
-	if critical.Conditions, err = predicate(o.CriticalConditions, t, set.Logger); err != nil {
+	conditions, err := predicate(o.CriticalConditions, t, set.Logger)
+	if err != nil {
 		return nil, err
 	}
-	e, err := event.NewEncoder(event.Options{Critical: critical})
+	e, err := event.NewEncoder(o.event(conditions))
 	if err != nil {
 		return nil, fmt.Errorf("couldn't create encoder: %w", err)
 	}
 	a := &audit{
 		o: o, chain: co, open: s.open, id: set.ID.String(), logger: set.Logger,
-		encoder: newEncoder(e, s.maxBody), telemetry: t,
+		encoder: newEncoder(e, s.maxBody, o.RejectInvalid), telemetry: t,
 		health: health{logger: atMost(set.Logger, stateLogs, stateTick)},
 	}
 	a.chain.Notice = a.health.notice
@@ -132,6 +134,7 @@ func newAudit(set collector.Settings, o Options, s storage) (*audit, error) {
 		CriticalImmediate: o.CriticalImmediate, SyncTimeout: o.SyncTimeout, MaxInFlight: o.MaxInFlight,
 		Release: a.encoder.batches.put, OnState: a.health.state,
 	}
+	a.refusals.encoder = a.encoder
 	a.gate.Store(&gate{refusal: errNotStarted})
 	return a, nil
 }
@@ -164,6 +167,11 @@ func (a *audit) take(ctx context.Context, logs plog.Logs, n int) (found, error) 
 		return found{}, err
 	}
 	b, f, err := a.encoder.encode(ctx, logs, n)
+	var invalid *invalidError
+	if errors.As(err, &invalid) {
+		a.telemetry.invalid(ctx, f)
+		a.refusals.add(ctx, g.committer, logs, n)
+	}
 	if err != nil {
 		return found{}, err
 	}

@@ -109,6 +109,7 @@ func (a *audit) shutdown(ctx context.Context) error {
 		return a.stopOpening(ctx)
 	}
 	g.log.Closing()
+	a.refusals.end(ctx, g.committer)
 	err := g.committer.Close(ctx)
 	info := g.log.Info()
 	if err == nil {

@@ -3,18 +3,21 @@ package exporter
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"runtime/debug"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/configopaque"
 	collector "go.opentelemetry.io/collector/exporter"
 
 	"github.com/otelaudit/auditexporter/chain"
+	"github.com/otelaudit/auditexporter/event"
 	"github.com/otelaudit/auditexporter/flush"
 )
 
-// Options are the exporter's effective configuration. All must be set, the lists and the note
-// excepted.
+// Options are the exporter's effective configuration. All must be set, but for lists, the note
+// and what is said to have a default.
 type Options struct {
 	Directory                           string // relative to the working directory, or absolute
 	DirectoryMode, FileMode, SealedMode fs.FileMode
@@ -33,6 +36,11 @@ type Options struct {
 	CriticalAttributes []string
 	CriticalConditions []string // OTTL
 
+	Profile       string // auto, audit, any
+	RejectInvalid bool   // refuse requests with a structurally invalid record
+	Limits        Limits
+	Redaction     Redaction
+
 	VerifyOnStart   string // tail, full
 	OnTampering     string // refuse, exit, new_log
 	ShutdownTimeout time.Duration
@@ -41,6 +49,52 @@ type Options struct {
 	// by YAML key, without secrets.
 	ConfigDigest   string
 	ConfigSettings map[string]string
+}
+
+// Limits are where values are cut; a zero means the default.
+type Limits struct {
+	Value, Identity, Record int // bytes
+	Attributes, Depth       int
+}
+
+// Redaction is which values are redacted besides the built-in ones, or not, by the last segments of
+// their keys.
+type Redaction struct {
+	ExtraKeys, Except []string
+	DigestKey         configopaque.String // of the HMACs of redacted values; "": none
+}
+
+func (r Redaction) event() event.Redaction {
+	return event.Redaction{ExtraKeys: r.ExtraKeys, Except: r.Except, DigestKey: []byte(r.DigestKey)}
+}
+
+// CheckRedaction names what is wrong by its YAML key.
+func CheckRedaction(r Redaction) error {
+	_, err := event.NewEncoder(event.Options{Redaction: r.event()})
+	return err
+}
+
+// event returns the options of the encoder, with the user's conditions.
+func (o *Options) event(conditions event.Predicate) event.Options {
+	return event.Options{
+		Profile:  event.Profile(o.Profile),
+		Critical: event.Critical{Defaults: o.CriticalDefaults, Attributes: o.CriticalAttributes, Conditions: conditions},
+		Limits: event.Limits{
+			ValueBytes: o.Limits.Value, IdentityBytes: o.Limits.Identity, RecordBytes: o.Limits.Record,
+			Attributes: o.Limits.Attributes, Depth: o.Limits.Depth,
+		},
+		Redaction: o.Redaction.event(),
+	}
+}
+
+// settings are ConfigSettings and the public name of the redaction's key, if there is one.
+func (o *Options) settings() map[string]string {
+	if o.Redaction.DigestKey == "" {
+		return o.ConfigSettings
+	}
+	all := map[string]string{"redaction.key_id": event.KeyID([]byte(o.Redaction.DigestKey))}
+	maps.Copy(all, o.ConfigSettings)
+	return all
 }
 
 func (o *Options) mode() (flush.Mode, error) {
@@ -58,7 +112,7 @@ func (o *Options) chain(set *collector.Settings) (chain.Options, error) {
 		DirectoryMode: o.DirectoryMode, FileMode: o.FileMode, SealedMode: o.SealedMode,
 		MaxSize: o.MaxSegmentSize, MaxAge: o.MaxSegmentAge,
 		Software: software(set.BuildInfo), Instance: instance(set),
-		Config: chain.ConfigNote{Digest: o.ConfigDigest, Settings: o.ConfigSettings},
+		Config: chain.ConfigNote{Digest: o.ConfigDigest, Settings: o.settings()},
 	}
 	switch o.VerifyOnStart {
 	case "tail":

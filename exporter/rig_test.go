@@ -41,6 +41,7 @@ type fakeLog struct {
 	written int // entries, in order
 	synced  int
 	bytes   int
+	bodies  []string // of each Write and Renew, those of a batch joined
 	ordinal uint64
 }
 
@@ -82,6 +83,7 @@ func (l *fakeLog) add(bs []*chain.Batch) {
 	for _, b := range bs {
 		l.written += b.Len()
 		l.bytes += len(b.Buffer())
+		l.bodies = append(l.bodies, string(b.Buffer()))
 	}
 }
 

@@ -21,8 +21,9 @@ type telemetry struct {
 	all               metric.MeasurementOption // the id alone
 	critical, routine []metric.RecordOption
 	sync              []metric.RecordOption
-	syncs             []metric.AddOption
 	rules             sync.Map // class of rule -> []metric.AddOption
+
+	count, structural, identity []metric.AddOption
 }
 
 func newTelemetry(set collector.Settings) (*telemetry, error) {
@@ -32,7 +33,9 @@ func newTelemetry(set collector.Settings) (*telemetry, error) {
 	}
 	t := &telemetry{TelemetryBuilder: b, id: attribute.String("exporter", set.ID.String())}
 	t.all = t.with()
-	t.sync, t.syncs = []metric.RecordOption{t.all}, []metric.AddOption{t.all}
+	t.sync, t.count = []metric.RecordOption{t.all}, []metric.AddOption{t.all}
+	t.structural = []metric.AddOption{t.with(attribute.String("violation", "structural"))}
+	t.identity = []metric.AddOption{t.with(attribute.String("violation", "identity"))}
 	t.critical = []metric.RecordOption{t.with(attribute.String("class", "critical"))}
 	t.routine = []metric.RecordOption{t.with(attribute.String("class", "routine"))}
 	return t, nil
@@ -55,6 +58,23 @@ func (t *telemetry) acknowledged(ctx context.Context, d time.Duration, f found) 
 		}
 		t.ExporterAuditCriticalEvents.Add(ctx, r.n, o.([]metric.AddOption)...)
 	}
+	t.invalid(ctx, f)
+	if f.redacted > 0 {
+		t.ExporterAuditRedactedValues.Add(ctx, f.redacted, t.count...)
+	}
+	if f.truncated > 0 {
+		t.ExporterAuditTruncatedValues.Add(ctx, f.truncated, t.count...)
+	}
+}
+
+// invalid counts records of requests that were acknowledged, or refused for them.
+func (t *telemetry) invalid(ctx context.Context, f found) {
+	if f.structural > 0 {
+		t.ExporterAuditInvalidRecords.Add(ctx, f.structural, t.structural...)
+	}
+	if f.identity > 0 {
+		t.ExporterAuditInvalidRecords.Add(ctx, f.identity, t.identity...)
+	}
 }
 
 func (t *telemetry) refused(ctx context.Context, cause string) {
@@ -68,7 +88,7 @@ func (t *telemetry) conditionFailed(key string) {
 func (t *telemetry) synced(d time.Duration, err error) {
 	t.ExporterAuditSyncDuration.Record(context.Background(), d.Seconds(), t.sync...)
 	if err == nil {
-		t.ExporterAuditSyncs.Add(context.Background(), 1, t.syncs...)
+		t.ExporterAuditSyncs.Add(context.Background(), 1, t.count...)
 	}
 }
 
