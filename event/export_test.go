@@ -28,3 +28,14 @@ func Kinds() (rows [][3]string) {
 // Words and Pairs give the name rules as CRITICAL.md shows them.
 func Words() string      { return words }
 func Pairs() [][2]string { return pairs }
+
+// Mandatory gives the table of mandatory fields as FORMAT.md shows it.
+func Mandatory() (rows [][]string) {
+	for _, m := range mandatory {
+		rows = append(rows, append([]string{m.field}, m.words...))
+	}
+	return rows
+}
+
+// SecretNames gives the names of redacted keys as FORMAT.md shows them.
+func SecretNames() string { return secretNames }

@@ -39,7 +39,7 @@ func (m *members) string(field uint64, name string) error {
 		if err != nil {
 			return err
 		}
-		if s == "" {
+		if s == "" && !m.d.cut {
 			return m.d.fail("empty string where absence says it")
 		}
 		m.d.out.string(field, s)

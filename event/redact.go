@@ -31,7 +31,7 @@ type Redaction struct {
 // what carries credentials in the protocols people log.
 const secretNames = `
 	password passwords passwd pwd passphrase passcode secret secrets token jwt bearer
-	authorization cookie cookies credential credentials setcookie otp totp cvv cvc
+	authorization cookie cookies credential credentials otp totp cvv cvc
 	apikey accesskey secretkey privatekey signingkey encryptionkey sharedkey accountkey masterkey hmackey sshkey
 	authkey sealkey sessionkey clientkey clientsecret servicekey storagekey kmskey
 	authtoken accesstoken refreshtoken idtoken sessiontoken csrftoken
