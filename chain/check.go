@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"unicode/utf8"
 )
 
 // lineReader yields the lines of a segment with their offsets.
@@ -73,23 +72,39 @@ type inspected struct {
 type inspector struct {
 	json jsonScanner
 	link linker
+	// The hash of the line before that was inspected, which the next states as
+	// its prev_hash, and its text. Zero if there is none, which is no text of a hash.
+	last     Hash
+	lastText [hexLen]byte
 }
 
-func (in *inspector) inspect(line []byte) inspected {
-	e, err := parseHeader(line)
+// inspect takes apart a line and computes its hash. The hashes it states are
+// compared as text, and decoded only where they differ.
+func (in *inspector) inspect(line []byte, i *inspected) {
+	*i = inspected{}
+	p, err := splitLine(line)
 	if err != nil {
-		return inspected{err: err}
+		i.err = err
+		return
 	}
-	switch {
-	case len(e.Body) < 2 || e.Body[0] != '{' || e.Body[len(e.Body)-1] != '}':
-		return inspected{err: errors.New("body is not a JSON object")}
-	case !utf8.Valid(e.Body):
-		return inspected{err: errors.New("body is not UTF-8")}
-	case !in.json.valid(e.Body):
-		return inspected{err: errors.New("body is not valid JSON")}
+	i.Seq, i.Kind, i.Body = p.seq, p.kind, p.body
+	if string(p.prev) == string(in.lastText[:]) {
+		i.Prev = in.last
+	} else if decodeHex(i.Prev[:], p.prev) != nil {
+		i.err = errPrevForm
+		return
 	}
-	h := in.link.next(Head{Seq: e.Seq - 1, Hash: e.Prev}, e.Kind, sha256.Sum256(e.Body))
-	return inspected{Entry: e, hashed: h.Hash == e.Hash}
+	if i.err = in.json.body(p.body); i.err != nil {
+		return
+	}
+	in.last = in.link.next(Head{Seq: p.seq - 1, Hash: i.Prev}, p.kind, sha256.Sum256(p.body)).Hash
+	if i.hashed = isHexOf(p.hash, &in.last); !i.hashed && decodeHex(in.last[:], p.hash) != nil {
+		in.lastText = [hexLen]byte{}
+		i.err = errHashForm
+		return
+	}
+	i.Hash = in.last
+	copy(in.lastText[:], p.hash)
 }
 
 // segmentCheck is what a segment holds, up to its first fault.
@@ -128,11 +143,11 @@ func checkSegment(r io.Reader, name SegmentName, id LogID, prev Head, until uint
 		}
 		i := inspected{err: err}
 		if err == nil {
-			i = in.inspect(line)
+			in.inspect(line, &i)
 		} else if !errors.Is(err, errTorn) && !errors.Is(err, errLong) {
 			return c, fmt.Errorf("couldn't read segment %s at offset %d: %w", name, off, err)
 		}
-		if c.add(i, lines.off) && visit != nil {
+		if c.add(&i, lines.off) && visit != nil {
 			visit(i.Entry, off)
 		}
 	}
@@ -152,7 +167,7 @@ func (c *segmentCheck) adopting() bool { return c.adopt && c.Lines == 0 }
 
 // add takes the next line, which ends before offset end, and tells whether it
 // is an entry that counts.
-func (c *segmentCheck) add(i inspected, end int64) bool {
+func (c *segmentCheck) add(i *inspected, end int64) bool {
 	if err := c.check(i); errors.As(err, &c.unread) {
 		return false
 	} else if err != nil {
@@ -170,7 +185,7 @@ func (c *segmentCheck) add(i inspected, end int64) bool {
 	return true
 }
 
-func (c *segmentCheck) check(i inspected) error {
+func (c *segmentCheck) check(i *inspected) error {
 	if c.Closed {
 		return errAfterClosed
 	}
@@ -191,12 +206,12 @@ func (c *segmentCheck) check(i inspected) error {
 	if i.Kind == Event && c.Lines > 0 {
 		return nil
 	}
-	return c.checkSystem(i.Entry)
+	return c.checkSystem(&i.Entry)
 }
 
 // checkSystem looks into the system entries, and so finds the opening and the
 // closed one.
-func (c *segmentCheck) checkSystem(e Entry) (err error) {
+func (c *segmentCheck) checkSystem(e *Entry) (err error) {
 	if c.Lines == 0 {
 		c.Opened, err = checkOpening(e, c.Name, c.id)
 		return err
@@ -232,7 +247,7 @@ func (c *segmentCheck) fault(reason string) {
 
 // checkOpening checks that e, a segment's first entry, is an opening entry that
 // matches the segment's name and log.
-func checkOpening(e Entry, name SegmentName, id LogID) (Opened, error) {
+func checkOpening(e *Entry, name SegmentName, id LogID) (Opened, error) {
 	if e.Kind != System {
 		return Opened{}, errors.New("segment does not begin with an opening entry")
 	}

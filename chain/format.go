@@ -1,7 +1,6 @@
 package chain
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -9,7 +8,6 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"unicode/utf8"
 )
 
 // The parts of a line and the hash tags are the on-disk format, version 1, and
@@ -171,48 +169,79 @@ func ParseLine(line []byte) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	switch {
-	case len(e.Body) < 2 || e.Body[0] != '{' || e.Body[len(e.Body)-1] != '}':
-		return Entry{}, errors.New("body is not a JSON object")
-	case !utf8.Valid(e.Body):
-		return Entry{}, errors.New("body is not UTF-8")
-	case !(&jsonScanner{}).valid(e.Body):
-		return Entry{}, errors.New("body is not valid JSON")
+	if err := (&jsonScanner{}).body(e.Body); err != nil {
+		return Entry{}, err
 	}
 	return e, nil
 }
 
 func parseHeader(line []byte) (Entry, error) {
-	var e Entry
+	p, err := splitLine(line)
+	if err != nil {
+		return Entry{}, err
+	}
+	e := Entry{Seq: p.seq, Kind: p.kind, Body: p.body}
+	if decodeHex(e.Prev[:], p.prev) != nil {
+		return Entry{}, errPrevForm
+	}
+	if decodeHex(e.Hash[:], p.hash) != nil {
+		return Entry{}, errHashForm
+	}
+	return e, nil
+}
+
+var (
+	errPrevForm = fmt.Errorf("prev_hash is not %d lower-case hex digits", hexLen)
+	errHashForm = fmt.Errorf("hash is not %d lower-case hex digits", hexLen)
+)
+
+// parts is a line taken apart at its fixed places; what stands between them is
+// judged by nobody yet, but for seq.
+type parts struct {
+	seq        uint64
+	prev, hash []byte // hexLen bytes each
+	kind       Kind
+	body       []byte
+}
+
+func splitLine(line []byte) (p parts, err error) {
 	if len(line)+1 > MaxLine {
-		return e, fmt.Errorf("line is longer than %d bytes", MaxLine)
+		return p, fmt.Errorf("line is longer than %d bytes", MaxLine)
 	}
-	rest, ok := bytes.CutPrefix(line, []byte(lineSeq))
+	rest, ok := cut(line, lineSeq)
 	if !ok {
-		return e, fmt.Errorf("line does not begin with %s", lineSeq)
+		return p, fmt.Errorf("line does not begin with %s", lineSeq)
 	}
-	e.Seq, rest, ok = parseSeq(rest)
-	if !ok {
-		return e, errors.New("seq is not a positive decimal number without leading zeros")
+	if p.seq, rest, ok = parseSeq(rest); !ok {
+		return p, errors.New("seq is not a positive decimal number without leading zeros")
 	}
-	if rest, ok = cutHash(rest, linePrev, &e.Prev); !ok {
-		return e, fmt.Errorf("prev_hash is not %d lower-case hex digits", hexLen)
+	if rest, ok = cut(rest, linePrev); !ok || len(rest) < hexLen {
+		return p, errPrevForm
 	}
-	if rest, ok = cutHash(rest, lineHash, &e.Hash); !ok {
-		return e, fmt.Errorf("hash is not %d lower-case hex digits", hexLen)
+	p.prev, rest = rest[:hexLen], rest[hexLen:]
+	if rest, ok = cut(rest, lineHash); !ok || len(rest) < hexLen {
+		return p, errHashForm
 	}
-	if body, ok := bytes.CutPrefix(rest, []byte(lineEvent)); ok {
-		e.Kind, rest = Event, body
-	} else if body, ok := bytes.CutPrefix(rest, []byte(lineSys)); ok {
-		e.Kind, rest = System, body
+	p.hash, rest = rest[:hexLen], rest[hexLen:]
+	if body, ok := cut(rest, lineEvent); ok {
+		p.kind, rest = Event, body
+	} else if body, ok := cut(rest, lineSys); ok {
+		p.kind, rest = System, body
 	} else {
-		return e, errors.New("neither event nor system follows the hash")
+		return p, errors.New("neither event nor system follows the hash")
 	}
 	if len(rest) == 0 || rest[len(rest)-1] != '}' {
-		return e, errors.New("line does not end with }")
+		return p, errors.New("line does not end with }")
 	}
-	e.Body = rest[:len(rest)-1]
-	return e, nil
+	p.body = rest[:len(rest)-1]
+	return p, nil
+}
+
+func cut(b []byte, prefix string) (rest []byte, ok bool) {
+	if len(b) < len(prefix) || string(b[:len(prefix)]) != prefix {
+		return b, false
+	}
+	return b[len(prefix):], true
 }
 
 func parseSeq(b []byte) (seq uint64, rest []byte, ok bool) {
@@ -231,26 +260,54 @@ func parseSeq(b []byte) (seq uint64, rest []byte, ok bool) {
 	return seq, b[i:], true
 }
 
-func cutHash(b []byte, prefix string, h *Hash) ([]byte, bool) {
-	b, ok := bytes.CutPrefix(b, []byte(prefix))
-	if !ok || len(b) < hexLen || decodeHex(h[:], b[:hexLen]) != nil {
-		return nil, false
-	}
-	return b[hexLen:], true
-}
-
 // decodeHex accepts lower-case hex of exactly twice dst's length.
 func decodeHex(dst, src []byte) error {
 	if len(src) != 2*len(dst) {
 		return fmt.Errorf("want %d hex digits, have %d", 2*len(dst), len(src))
 	}
-	for _, c := range src {
-		if c >= 'A' && c <= 'F' {
-			return errors.New("upper-case hex digit")
-		}
+	bad := byte(0)
+	for i := range dst {
+		hi, lo := hexValue[src[2*i]], hexValue[src[2*i+1]]
+		bad |= hi | lo
+		dst[i] = hi<<4 | lo
 	}
-	_, err := hex.Decode(dst, src)
-	return err
+	if bad > 0xf {
+		return errors.New("not a lower-case hex digit")
+	}
+	return nil
+}
+
+// hexValue is the value of each lower-case hex digit, and 0xff of all else.
+var hexValue = func() (v [256]byte) {
+	for i := range v {
+		v[i] = 0xff
+	}
+	for i, c := range []byte("0123456789abcdef") {
+		v[c] = byte(i)
+	}
+	return v
+}()
+
+// isHexOf tells whether text is h in lower-case hex.
+func isHexOf(text []byte, h *Hash) bool {
+	if len(text) != hexLen {
+		return false
+	}
+	differ := uint64(0)
+	for i := 0; i < len(h); i += 4 {
+		differ |= hexDigits(binary.LittleEndian.Uint32(h[i:])) ^ binary.LittleEndian.Uint64(text[2*i:])
+	}
+	return differ == 0
+}
+
+// hexDigits returns the 8 hex digits of 4 bytes, in the order of both in memory.
+func hexDigits(b uint32) uint64 {
+	v := uint64(b)
+	v = (v | v<<16) & 0x0000ffff0000ffff
+	v = (v | v<<8) & 0x00ff00ff00ff00ff
+	v = (v>>4 | v<<8) & 0x0f0f0f0f0f0f0f0f
+	letters := (v + lows*6) >> 4 & lows // 1 where a digit is above 9
+	return v + lows*'0' + letters*('a'-'0'-10)
 }
 
 // Check computes the entry's hashes and compares them with what it states and

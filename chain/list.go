@@ -135,5 +135,5 @@ func parseOpening(line []byte, name SegmentName, id LogID) (Opened, error) {
 	if err := e.Check(Head{Seq: name.FirstSeq - 1, Hash: e.Prev}); err != nil {
 		return Opened{}, err
 	}
-	return checkOpening(e, name, id)
+	return checkOpening(&e, name, id)
 }

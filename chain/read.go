@@ -170,12 +170,12 @@ func (r *Reader) read() (Line, error) {
 		r.lines = nil
 		return Line{}, r.end(vouched)
 	case err == nil && (r.o.Check || !vouched):
-		i = r.in.inspect(text)
+		r.in.inspect(text, &i)
 	case err == nil:
 		i.Entry, i.err = parseHeader(text)
 		i.hashed = true
 	}
-	if r.check.add(i, r.lines.off) {
+	if r.check.add(&i, r.lines.off) {
 		return Line{Entry: i.Entry, Text: text, Segment: r.check.Name.String(), Number: r.check.Lines, Offset: off}, nil
 	}
 	return Line{}, r.refuse(vouched)

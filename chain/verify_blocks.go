@@ -52,9 +52,21 @@ func (b *block) inspect(in *inspector) {
 			return
 		}
 		off += int64(n) + 1
-		b.lines = append(b.lines, blockLine{inspected: in.inspect(rest[:n]), end: off})
+		line := b.grow()
+		in.inspect(rest[:n], &line.inspected)
+		line.end = off
 		rest = rest[n+1:]
 	}
+}
+
+// grow returns a new last line, which holds what one of an earlier block did.
+func (b *block) grow() *blockLine {
+	if len(b.lines) < cap(b.lines) {
+		b.lines = b.lines[:len(b.lines)+1]
+	} else {
+		b.lines = append(b.lines, blockLine{})
+	}
+	return &b.lines[len(b.lines)-1]
 }
 
 // blockSegment is a segment to read up to limit.

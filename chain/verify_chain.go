@@ -18,11 +18,11 @@ func (v *verification) checkChain(ctx context.Context) error {
 	v.begin(i)
 	return readBlocks(ctx, v.fsys, v.folder, read, v.o.Workers, func(b *block) {
 		s := v.segments[i]
-		for _, line := range b.lines {
+		for n := range b.lines {
 			if s.check.done() {
 				break
 			}
-			s.add(line)
+			s.add(&b.lines[n])
 		}
 		if s.check.done() {
 			b.segment.stop.Store(true)
@@ -54,8 +54,8 @@ func (v *verification) begin(i int) {
 	}
 }
 
-func (s *segmentRun) add(l blockLine) {
-	if s.check.add(l.inspected, l.end) && l.end == s.markAt {
+func (s *segmentRun) add(l *blockLine) {
+	if s.check.add(&l.inspected, l.end) && l.end == s.markAt {
 		s.atMark = s.check.Head
 	}
 }

@@ -18,7 +18,8 @@ func FuzzParseLine(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
 		e, err := ParseLine(line)
-		in := (&inspector{}).inspect(line)
+		var in inspected
+		(&inspector{}).inspect(line, &in)
 		if bytes.IndexByte(line, '\n') < 0 && (err == nil) != (in.err == nil) {
 			t.Fatalf("ParseLine says %v, inspect %v", err, in.err)
 		}

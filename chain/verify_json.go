@@ -2,7 +2,9 @@ package chain
 
 import (
 	"encoding/binary"
+	"errors"
 	"math/bits"
+	"unicode/utf8"
 )
 
 // maxDepth is how deep a body may nest: as deep as encoding/json reads.
@@ -13,8 +15,10 @@ const maxDepth = 10000
 // would be bound. One goroutine owns it.
 type jsonScanner struct {
 	// stack holds a bit for each open bracket, set for an object.
-	stack [(maxDepth + 63) / 64]uint64
-	depth int
+	stack  [(maxDepth + 63) / 64]uint64
+	depth  int
+	object bool   // the innermost is one; if depth is 0, anything
+	seen   uint64 // the bytes of strings, joined by or
 }
 
 func (s *jsonScanner) push(object bool) bool {
@@ -28,28 +32,44 @@ func (s *jsonScanner) push(object bool) bool {
 		s.stack[w] &^= bit
 	}
 	s.depth++
+	s.object = object
 	return true
 }
 
-// object tells whether the innermost open bracket is that of an object.
-func (s *jsonScanner) object() bool {
-	d := s.depth - 1
-	return s.stack[d/64]>>(d%64)&1 == 1
+// pop closes the innermost bracket.
+func (s *jsonScanner) pop() {
+	if s.depth--; s.depth > 0 {
+		d := s.depth - 1
+		s.object = s.stack[d/64]>>(d%64)&1 == 1
+	}
+}
+
+// body judges an entry's body: one JSON object in UTF-8.
+func (s *jsonScanner) body(b []byte) error {
+	switch {
+	case len(b) < 2 || b[0] != '{' || b[len(b)-1] != '}':
+		return errors.New("body is not a JSON object")
+	case !s.valid(b):
+		return errors.New("body is not valid JSON")
+	case s.seen&highs != 0 && !utf8.Valid(b):
+		return errors.New("body is not UTF-8")
+	}
+	return nil
 }
 
 // valid tells whether b is one JSON value. It takes the UTF-8 in strings as it
-// is.
+// is, and leaves in s.seen whether there may be any.
 func (s *jsonScanner) valid(b []byte) bool {
-	s.depth = 0
+	s.depth, s.seen = 0, 0
 	i := skipSpace(b, 0)
 	for {
 		// A value begins at i.
-		if i >= len(b) {
+		if i < 0 || i >= len(b) {
 			return false
 		}
 		switch c := b[i]; {
 		case c == '"':
-			i = skipString(b, i+1)
+			i = s.skipString(b, i+1)
 		case c == '{' || c == '[':
 			if !s.push(c == '{') {
 				return false
@@ -59,10 +79,7 @@ func (s *jsonScanner) valid(b []byte) bool {
 				break
 			}
 			if c == '{' {
-				i = skipKey(b, i)
-			}
-			if i < 0 {
-				return false
+				i = s.skipKey(b, i)
 			}
 			continue
 		case c == '-' || c >= '0' && c <= '9':
@@ -72,6 +89,10 @@ func (s *jsonScanner) valid(b []byte) bool {
 		}
 		if i < 0 {
 			return false
+		}
+		if s.depth > 0 && s.object && i < len(b) && b[i] == ',' { // the commonest of what after does
+			i = s.skipKey(b, skipSpace(b, i+1))
+			continue
 		}
 		if i = s.after(b, i); i < 0 || s.depth == 0 {
 			return i == len(b)
@@ -88,16 +109,15 @@ func (s *jsonScanner) after(b []byte, i int) int {
 		if i >= len(b) {
 			return -1
 		}
-		object := s.object()
 		switch c := b[i]; {
 		case c == ',':
 			i = skipSpace(b, i+1)
-			if object {
-				return skipKey(b, i)
+			if s.object {
+				return s.skipKey(b, i)
 			}
 			return i
-		case c == '}' && object, c == ']' && !object:
-			s.depth--
+		case c == '}' && s.object, c == ']' && !s.object:
+			s.pop()
 			i++
 		default:
 			return -1
@@ -116,11 +136,11 @@ func skipSpace(b []byte, i int) int {
 }
 
 // skipKey skips a member's name and its colon, up to its value.
-func skipKey(b []byte, i int) int {
+func (s *jsonScanner) skipKey(b []byte, i int) int {
 	if i >= len(b) || b[i] != '"' {
 		return -1
 	}
-	if i = skipString(b, i+1); i < 0 {
+	if i = s.skipString(b, i+1); i < 0 {
 		return -1
 	}
 	i = skipSpace(b, i)
@@ -135,15 +155,20 @@ const (
 	highs = 0x8080808080808080
 )
 
+// special marks the quotes, backslashes and control characters among 8 bytes.
+// The lowest bit set is that of the first of them: only such a byte borrows from
+// the next.
+func special(x uint64) uint64 {
+	return ((x - lows*' ') | ((x ^ lows*'"') - lows) | ((x ^ lows*'\\') - lows)) &^ x & highs
+}
+
 // skipString skips a string from after its opening quote.
-func skipString(b []byte, i int) int {
+func (s *jsonScanner) skipString(b []byte, i int) int {
 	for {
 		for i+8 <= len(b) {
 			x := binary.LittleEndian.Uint64(b[i:])
-			// The lowest bit set is that of the first quote, backslash or control
-			// character: only such a byte borrows from the next.
-			m := ((x - lows*' ') | ((x ^ lows*'"') - lows) | ((x ^ lows*'\\') - lows)) &^ x & highs
-			if m != 0 {
+			s.seen |= x
+			if m := special(x); m != 0 {
 				i += bits.TrailingZeros64(m) >> 3
 				break
 			}
@@ -152,9 +177,12 @@ func skipString(b []byte, i int) int {
 		if i >= len(b) {
 			return -1
 		}
-		switch c := b[i]; {
-		case c == '"':
+		c := b[i]
+		if c == '"' {
 			return i + 1
+		}
+		s.seen |= uint64(c)
+		switch {
 		case c == '\\':
 			if i = skipEscape(b, i+1); i < 0 {
 				return -1

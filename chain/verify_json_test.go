@@ -1,7 +1,11 @@
 package chain
 
 import (
+	"bytes"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -92,3 +96,61 @@ var benchBody = []byte(`{"v":1,"id":"0f9d5c1e","type":"http.request","time":"202
 	`"http.response.status_code":200,"server.address":"shop.example.com","client.address":"192.0.2.17",` +
 	`"user_agent.original":"Mozilla/5.0 (X11; Linux x86_64)","network.protocol.version":"1.1","duration_ms":12.25,` +
 	`"cached":false,"tenant":"acme"},"resource":{"service.name":"shop"},"body":"GET /api/v1/orders/123456 200 12ms"}`)
+
+// Hashes are compared as text: that must be the text of each and of no other.
+func TestHexTextIsOfItsHash(t *testing.T) {
+	var h Hash
+	for i := range 1 << 16 {
+		h[i%len(h)], h[(i+1)%len(h)] = byte(i), byte(i>>8)
+		text := []byte(hex.EncodeToString(h[:]))
+		if !isHexOf(text, &h) {
+			t.Fatalf("%s is not taken for the text of %x", text, h)
+		}
+		var back Hash
+		if err := decodeHex(back[:], text); err != nil || back != h {
+			t.Fatalf("%s decodes to %x, %v", text, back, err)
+		}
+		at := i % len(text)
+		for _, c := range []byte{text[at] ^ 1, text[at] ^ 0x20, text[at] ^ 0x80, byte(i >> 4)} {
+			was := text[at]
+			text[at] = c
+			_, plain := hex.Decode(back[:], text)
+			lower := bytes.Equal(text, bytes.ToLower(text))
+			if isHexOf(text, &h) != (c == was) || (decodeHex(back[:], text) == nil) != (plain == nil && lower) {
+				t.Fatalf("%q is judged wrong for %x", text, h)
+			}
+			text[at] = was
+		}
+	}
+}
+
+// What an inspector remembers of the line before changes no answer.
+func TestInspectorForgetsNothingWrong(t *testing.T) {
+	l := sampleLog(t)
+	var lines [][]byte
+	for _, s := range l.segments {
+		lines = append(lines, bytes.Split(s.data, []byte("\n"))...)
+	}
+	for _, line := range lines[:3] {
+		for at := range line {
+			edited := bytes.Clone(line)
+			edited[at] ^= flips[at%len(flips)]
+			lines = append(lines, edited)
+		}
+	}
+	rng := rand.New(rand.NewPCG(1, 1))
+	in := &inspector{}
+	for range 20000 {
+		line := lines[rng.IntN(len(lines))]
+		var got, want inspected
+		in.inspect(line, &got)
+		(&inspector{}).inspect(line, &want)
+		e, err := ParseLine(line)
+		if (err == nil) != (want.err == nil) || fmt.Sprint(got.Entry, got.err, got.hashed) != fmt.Sprint(want.Entry, want.err, want.hashed) || err == nil && (e.Prev != got.Prev || e.Hash != got.Hash) {
+			t.Fatalf("%q: %v, alone %v, parsed %v", line, got, want, err)
+		}
+		if err == nil && got.hashed != (e.Check(Head{Seq: e.Seq - 1, Hash: e.Prev}) == nil) {
+			t.Fatalf("%q: hashed %t", line, got.hashed)
+		}
+	}
+}
