@@ -1,0 +1,160 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/otelaudit/auditexporter/e2e/collector"
+)
+
+// faultOptions run testdata/faults.yaml, whose values can be set from env.
+func faultOptions(t *testing.T, env ...string) collector.Options {
+	t.Helper()
+	o := options(t)
+	o.Config = filepath.Join(root, "e2e", "testdata", "faults.yaml")
+	o.Env = env
+	return o
+}
+
+// number is a number from the environment.
+func number(t *testing.T, name string, otherwise int) int {
+	t.Helper()
+	s := os.Getenv(name)
+	if s == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(s)
+	require.NoError(t, err, name)
+	return n
+}
+
+// clients send requests of a load and note when each was acknowledged.
+type clients struct {
+	load
+	pace    time.Duration // between two requests of a connection
+	retries bool          // go on after a refusal, with other records; else it ends the connection
+
+	mu       sync.Mutex
+	acks     map[string]ack // by id
+	refusals []error
+}
+
+type ack struct {
+	at       time.Time
+	critical bool
+}
+
+// run sends until every connection has sent its requests or ctx ends.
+func (c *clients) run(ctx context.Context, address string) {
+	var wg sync.WaitGroup
+	for n := range c.connections {
+		wg.Go(func() {
+			conn, err := grpc.NewClient(address,
+				grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDisableRetry())
+			if err != nil {
+				panic(err) // only for a malformed address
+			}
+			defer conn.Close()
+			c.sendAll(ctx, plogotlp.NewGRPCClient(conn), n)
+		})
+	}
+	wg.Wait()
+}
+
+func (c *clients) sendAll(ctx context.Context, client plogotlp.GRPCClient, connection int) {
+	for request := 0; request < c.requests && ctx.Err() == nil; request++ {
+		logs, ids := c.request(connection, request)
+		time.Sleep(c.pace)
+		c.note(&c.sent, ids)
+		_, err := client.Export(ctx, plogotlp.NewExportRequestFromLogs(logs))
+		if err == nil {
+			c.acknowledge(ids, ack{at: time.Now(), critical: request%10 == 9})
+			continue
+		}
+		c.refused(err)
+		if !c.retries {
+			return
+		}
+	}
+}
+
+func (c *clients) refused(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refusals = append(c.refusals, err)
+}
+
+// refusal returns the last refusal, nil if there is none, and how many there are.
+func (c *clients) refusal() (error, int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.refusals) == 0 {
+		return nil, 0
+	}
+	return c.refusals[len(c.refusals)-1], len(c.refusals)
+}
+
+func (c *clients) acknowledge(ids []string, a ack) {
+	c.note(&c.acked, ids)
+	c.mu.Lock()
+	for _, id := range ids {
+		c.acks[id] = a
+	}
+	c.mu.Unlock()
+	c.acknowledged.Add(int64(len(ids)))
+}
+
+// recorded returns the ids of the records in the log, each of which was sent and stands once.
+func (c *clients) recorded(t *testing.T, all []entry) map[string]bool {
+	t.Helper()
+	ids := map[string]bool{}
+	for _, e := range all {
+		if e.Event == nil {
+			continue
+		}
+		id, _ := e.Event.Attributes[idKey].(string)
+		require.True(t, c.sent[id], "entry %d: id %q was never sent", e.Seq, id)
+		require.False(t, ids[id], "record %s stands twice", id)
+		ids[id] = true
+	}
+	return ids
+}
+
+// systemTypes are the types of the system entries, in order.
+func systemTypes(all []entry) []string {
+	var types []string
+	for _, e := range all {
+		if e.System != nil {
+			types = append(types, e.System.Type)
+		}
+	}
+	return types
+}
+
+// as runs a command in place of a collector that it is put before: sh, with the collector in "$@".
+func as(script string, args ...string) []string {
+	return append([]string{"sh", "-c", script, "sh"}, args...)
+}
+
+// requireRoot fails a test that mounts something and may not.
+func requireRoot(t *testing.T) {
+	t.Helper()
+	require.Zero(t, os.Getuid(), "this test mounts a file system: run it as root")
+}
+
+// summary prints a line of counts that docs/reliability.md quotes.
+func summary(format string, args ...any) {
+	fmt.Printf("faults: "+strings.TrimSpace(format)+"\n", args...)
+}
