@@ -88,4 +88,7 @@ func showEvent(p *printer, body []byte) {
 		p.printf("critical   no")
 	}
 	p.printf("time       %s (%s)", timeText(e.EventTime()), short(e.TimeSource))
+	for _, remark := range remarks(e) {
+		p.printf("%s", remark)
+	}
 }

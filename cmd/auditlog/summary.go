@@ -28,6 +28,12 @@ func summary(e chain.Entry) string {
 	if ev.Critical {
 		parts = append(parts, "CRITICAL ["+short(ev.Rule)+"]")
 	}
+	return strings.Join(append(parts, said(ev)...), "  ")
+}
+
+// said is what an event says, in parts of a line.
+func said(ev event.Event) []string {
+	var parts []string
 	if ev.Type != "" {
 		parts = append(parts, value(ev.Type))
 	}
@@ -45,7 +51,7 @@ func summary(e chain.Entry) string {
 	if ev.Body != "" {
 		parts = append(parts, quote(ev.Body))
 	}
-	return strings.Join(parts, "  ")
+	return parts
 }
 
 func unreadable(err error) string { return fmt.Sprintf("unreadable event (%s)", oneLine(err.Error())) }
@@ -75,6 +81,11 @@ func systemSummary(e chain.Entry) string {
 		var f chain.Failure
 		if json.Unmarshal(e.Body, &f) == nil {
 			head += fmt.Sprintf("  error=%s  since=%s  attempts=%d", value(f.Error), timeText(f.Since), f.Attempts)
+		}
+	case chain.TypeRefused:
+		var r chain.Refused
+		if json.Unmarshal(e.Body, &r) == nil {
+			head += fmt.Sprintf("  requests=%d  records=%d", r.Requests, r.Records)
 		}
 	default:
 		head += "  " + short(string(e.Body))

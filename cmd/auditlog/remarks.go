@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/otelaudit/auditexporter/event"
+)
+
+// remarks are what an event says of what is wrong with its record, and of what it does not hold as it
+// came: a line each, escaped.
+func remarks(e event.Event) []string {
+	var lines []string
+	add := func(what, format string, args ...any) {
+		lines = append(lines, fmt.Sprintf("%-10s ", what)+fmt.Sprintf(format, args...))
+	}
+	for _, v := range e.Invalid {
+		add("invalid", "%s %s: %s", short(v.Class), short(v.Field), words(v.What))
+	}
+	for _, v := range e.Escaped {
+		add("escaped", "%s: %s", short(v.Pointer), words(v.What))
+	}
+	if e.EscapedMore > 0 {
+		add("escaped", "in %d more places", e.EscapedMore)
+	}
+	for _, v := range e.Redacted {
+		if v.HMAC == "" {
+			add("redacted", "%s", short(v.Pointer))
+			continue
+		}
+		add("redacted", "%s: at most %d bytes, hmac %s", short(v.Pointer), v.LengthAtMost, short(v.HMAC))
+	}
+	for _, v := range e.Truncated {
+		whole := count(uint64(v.Length), "byte", "bytes")
+		if v.Entries > 0 {
+			whole = count(uint64(v.Entries), "entry", "entries")
+		}
+		add("truncated", "%s: of %s, sha256 %s", short(v.Pointer), whole, short(v.SHA256))
+	}
+	return lines
+}
+
+func words(what []string) string { return short(strings.Join(what, ", ")) }
