@@ -49,13 +49,13 @@ func NewEncoder(o Options) (*Encoder, error) {
 	if r.profile, err = o.Profile.complete(); err != nil {
 		return nil, err
 	}
-	if r.index, err = newIndex(o.Critical); err != nil {
-		return nil, err
-	}
 	if r.limits, err = o.Limits.complete(); err != nil {
 		return nil, err
 	}
 	if r.secrets, err = newSecretKeys(o.Redaction); err != nil {
+		return nil, err
+	}
+	if r.index, err = newIndex(o.Critical, r.secrets); err != nil {
 		return nil, err
 	}
 	if r.digestKey = slices.Clone(o.Redaction.DigestKey); len(r.digestKey) > 0 && len(r.digestKey) < minDigestKey {

@@ -16,6 +16,7 @@ type meaning struct {
 	user string // rule of critical.attributes
 	// mandate is what it is to an audit record.
 	mandate mandate
+	secret  bool // its value is redacted
 }
 
 // identity tells whether the attribute can feed a normalised field.
@@ -61,7 +62,7 @@ func (x *index) build(meanings map[string]*meaning) {
 	}
 }
 
-func newIndex(c Critical) (*index, error) {
+func newIndex(c Critical, secrets *secretKeys) (*index, error) {
 	x := &index{defaults: c.Defaults}
 	meanings := make(map[string]*meaning)
 	of := func(name string) *meaning {
@@ -99,6 +100,9 @@ func newIndex(c Critical) (*index, error) {
 			x.user[name] = fmt.Sprintf("critical.attributes[%d]", i)
 		}
 		of(name).user = x.user[name]
+	}
+	for name, m := range meanings {
+		m.secret = secrets.match(name)
 	}
 	x.build(meanings)
 	return x, nil

@@ -60,22 +60,33 @@ func (w *writer) entry(dst []byte, key string, h uint32, inKey marks, v pcommon.
 	if inKey&contentMarks != 0 {
 		w.noteMarks(at, inKey)
 	}
-	hide := redactable(v) && w.rules.secrets.match(key)
-	identity := false
+	kind := v.Type()
+	var m *meaning
+	if f != nil {
+		m = f.index.find(key, h)
+	}
+	hide := false
+	switch {
+	case !redactable(kind):
+	case m != nil:
+		hide = m.secret
+	default:
+		hide = w.rules.secrets.match(key)
+	}
 	if f != nil {
 		how := stands
 		if hide {
 			how = secret
 		}
-		m := f.index.find(key, h)
 		f.see(key, m, v, how)
-		identity = m.identity() && v.Type() == pcommon.ValueTypeStr
 	}
 	switch {
 	case hide:
 		return w.secret(dst, v, at)
-	case identity:
+	case kind == pcommon.ValueTypeStr && m.identity():
 		return w.identity(dst, v.Str(), key, at)
+	case kind == pcommon.ValueTypeStr:
+		return w.string(dst, v.Str(), w.rules.limits.ValueBytes, at)
 	default:
 		return w.value(dst, v, at)
 	}
@@ -272,7 +283,7 @@ func (w *writer) listEntry(dst []byte, p *place, n, at int, key string, v pcommo
 	b = append(b, `,"key":`...)
 	b = w.string(b, key, w.rules.limits.IdentityBytes, root.child("key"))
 	b = append(b, `,"value":`...)
-	if redactable(v) && w.rules.secrets.match(key) {
+	if redactable(v.Type()) && w.rules.secrets.match(key) {
 		b = w.secret(b, v, root.child("value"))
 	} else {
 		b = w.value(b, v, root.child("value"))

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -44,9 +45,8 @@ const maxSecretName = 48
 type secretKeys struct {
 	names    map[string]bool // false: by exception not
 	segments int             // of the longest tail of a key that is looked up
-	// ends are the last two bytes of names, as a quick no: by the last, a bit for
-	// each value of the last but one modulo 32.
-	ends [128]uint32
+	// ends has a bit for the last three letters of each name, as a quick no.
+	ends [1 << 10]uint32
 }
 
 func newSecretKeys(r Redaction) (*secretKeys, error) {
@@ -79,10 +79,21 @@ func newSecretKeys(r Redaction) (*secretKeys, error) {
 		return nil, err
 	}
 	for name := range k.names {
-		last, before := endOf(name)
-		k.ends[last] |= 1 << before
+		i, bit, ok := endOf(name)
+		if !ok {
+			k.anyEnd()
+			break
+		}
+		k.ends[i] |= bit
 	}
 	return k, nil
+}
+
+// anyEnd gives up the quick no.
+func (k *secretKeys) anyEnd() {
+	for i := range k.ends {
+		k.ends[i] = math.MaxUint32
+	}
 }
 
 // joinName takes a name apart as a key: its segments joined, and their number.
@@ -98,28 +109,23 @@ func joinName(name string) (joined string, segments int) {
 	return string(t.joined()), segments
 }
 
-// endOf is what ends is asked for.
-func endOf(name string) (last, before byte) {
-	last = lower(name[len(name)-1]) & 127
-	if len(name) > 1 {
-		before = lower(name[len(name)-2]) & 31
+// endOf is where ends has the last three letters of a key, separators apart:
+// their last five bits, which no case changes. ok says that there are three.
+func endOf(key string) (i int, bit uint32, ok bool) {
+	letters, n := 0, 0
+	for k := len(key) - 1; k >= 0 && n < 3; k-- {
+		if c := key[k]; !separator(c) {
+			letters = letters<<5 | int(c&31)
+			n++
+		}
 	}
-	return last, before
+	return letters >> 5, 1 << (letters & 31), n == 3
 }
 
 // match tells whether the key's value is redacted: of its last segments, the
 // longest run that is listed decides.
 func (k *secretKeys) match(key string) bool {
-	if len(key) == 0 {
-		return false
-	}
-	if separator(key[len(key)-1]) {
-		key = strings.TrimRight(key, ".-_")
-	}
-	if len(key) == 0 {
-		return false
-	}
-	if last, before := endOf(key); len(key) > 1 && !separator(key[len(key)-2]) && k.ends[last]&(1<<before) == 0 {
+	if i, bit, ok := endOf(key); ok && k.ends[i]&bit == 0 {
 		return false
 	}
 	var buf [maxSecretName]byte
@@ -174,13 +180,8 @@ func upper(c byte) bool     { return 'A' <= c && c <= 'Z' }
 func lowerCase(c byte) bool { return 'a' <= c && c <= 'z' }
 
 // redactable tells the kinds of values that are redacted, or may hold some.
-func redactable(v pcommon.Value) bool {
-	switch v.Type() {
-	case pcommon.ValueTypeStr, pcommon.ValueTypeBytes, pcommon.ValueTypeSlice:
-		return true
-	default:
-		return false
-	}
+func redactable(kind pcommon.ValueType) bool {
+	return kind == pcommon.ValueTypeStr || kind == pcommon.ValueTypeBytes || kind == pcommon.ValueTypeSlice
 }
 
 // redactedText stands in place of a value.
