@@ -2,6 +2,7 @@ package auditexporter_test
 
 import (
 	"fmt"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -45,12 +46,15 @@ func TestConfigSchema(t *testing.T) {
 		c.Critical.Attributes, c.Critical.Conditions = []string{}, []string{}
 		c.Redaction.ExtraKeys, c.Redaction.Except = []string{}, []string{}
 	})))
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
 	known := map[string]bool{}
 	for _, p := range properties(t, "", schema.ToStringMap()) {
 		path := strings.ReplaceAll(p.key, ".", confmap.KeyDelimiter)
 		known[path] = true
 		t.Run(p.key, func(t *testing.T) {
 			require.True(t, effective.IsSet(path))
+			require.Contains(t, string(readme), "| `"+p.key+"` | ")
 			if def, ok := p.schema["default"]; ok {
 				got := effective.Get(path)
 				if p.key == "redaction.digest_key" {
