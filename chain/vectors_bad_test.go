@@ -51,7 +51,7 @@ var lineVectors = []vector{
 	{name: "line-byte-order-mark", what: "A byte order mark before the first line.", exit: 1, chain: 1, at: "1:1", says: "line does not begin with", make: with(two, func(l *testLog) {
 		l.segments[0].data = append([]byte("\ufeff"), l.segments[0].data...)
 	})},
-	{name: "line-white-space", what: "A line in the form that other JSON encoders give it.", exit: 1, chain: 1, at: "1:2", says: "line does not begin with", make: with(two, func(l *testLog) { l.replace(1, 2, `{"seq":2,`, `{"seq": 2,`) })},
+	{name: "line-white-space", what: "A line in the form that other JSON encoders give it.", exit: 1, chain: 1, at: "1:2", says: "seq is not a positive decimal number", make: with(two, func(l *testLog) { l.replace(1, 2, `{"seq":2,`, `{"seq": 2,`) })},
 	{name: "line-members-moved", what: "The members of a line in another order.", exit: 1, chain: 1, at: "1:2", says: "line does not begin with", make: with(two, func(l *testLog) {
 		l.replace(1, 2, `{"seq":2,"prev`, `{"prev`)
 		l.replace(1, 2, `,"event":`, `,"seq":2,"event":`)

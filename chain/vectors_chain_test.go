@@ -17,7 +17,7 @@ var segmentVectors = []vector{
 	})},
 	{name: "segment-other-ordinal", what: "A segment under a higher ordinal.", exit: 1, chain: 1, says: "segment with ordinal 2 is missing", make: with(two, func(l *testLog) { l.segments[1].name.Ordinal++ })},
 	{name: "segment-other-seq", what: "A segment under another first seq.", exit: 1, chain: 1, at: "1:4", says: "segment ends before this entry", make: with(two, func(l *testLog) { l.segments[1].name.FirstSeq++ })},
-	{name: "segment-repeated", what: "The last segment repeated under the next ordinal.", exit: 1, chain: 1, at: "3:1", says: "opening entry has seq 4", make: with(two, func(l *testLog) {
+	{name: "segment-repeated", what: "The last segment repeated under the next ordinal.", exit: 1, chain: 1, at: "3:1", says: "seq is 4, want 8", make: with(two, func(l *testLog) {
 		l.mark = nil
 		copied := *l.segments[1]
 		copied.name = SegmentName{3, 8}
