@@ -43,8 +43,9 @@ func number(t *testing.T, name string, otherwise int) int {
 // clients send requests of a load and note when each was acknowledged.
 type clients struct {
 	load
-	pace    time.Duration // between two requests of a connection
-	retries bool          // go on after a refusal, with other records; else it ends the connection
+	pace    time.Duration    // between two requests of a connection
+	retries bool             // go on after a refusal, with other records; else it ends the connection
+	conn    *grpc.ClientConn // of send
 
 	mu       sync.Mutex
 	acks     map[string]ack // by id
@@ -54,6 +55,44 @@ type clients struct {
 type ack struct {
 	at       time.Time
 	critical bool
+}
+
+// newClients are for requests one by one, of one record each.
+func newClients(body int) *clients {
+	return &clients{load: load{name: "single", batch: 1, body: body}, acks: map[string]ack{}}
+}
+
+// send sends one request, every tenth of which is critical, and reports whether it was acknowledged.
+func (c *clients) send(t *testing.T, to *collector.Collector) bool {
+	t.Helper()
+	if c.conn == nil || c.conn.Target() != to.GRPC {
+		conn, err := grpc.NewClient(to.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDisableRetry())
+		require.NoError(t, err)
+		t.Cleanup(func() { conn.Close() })
+		c.conn = conn
+	}
+	logs, ids := c.request(0, c.requests)
+	c.requests++
+	c.note(&c.sent, ids)
+	if _, err := plogotlp.NewGRPCClient(c.conn).Export(within(t, 20*time.Second), plogotlp.NewExportRequestFromLogs(logs)); err != nil {
+		c.refused(err)
+		return false
+	}
+	c.acknowledge(ids, ack{at: time.Now()})
+	return true
+}
+
+// requireHeld holds if the log is intact and has every acknowledged record once. It returns the
+// entries.
+func (c *clients) requireHeld(t *testing.T, dir string) []entry {
+	t.Helper()
+	requireIntact(t, dir)
+	all := entries(t, dir)
+	held := c.recorded(t, all)
+	for id := range c.acked {
+		require.True(t, held[id], "%s was acknowledged and is lost", id)
+	}
+	return all
 }
 
 // run sends until every connection has sent its requests or ctx ends.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fs"
@@ -29,14 +30,15 @@ type Disk struct {
 	server *fuse.Server
 	cut    chan struct{} // closed when the power is off and image is there
 
-	mu    sync.Mutex // guards all below
-	rand  *rand.Rand
-	at    int // the operation before which the power is cut, 0: none
-	seed  uint64
-	image *faultfs.FS
-	off   time.Time
-	hang  chan struct{} // syncs wait until it is closed; nil: they don't
-	syncs []Sync
+	mu     sync.Mutex // guards all below
+	rand   *rand.Rand
+	at     int // the operation before which the power is cut, 0: none
+	seed   uint64
+	image  *faultfs.FS
+	off    time.Time
+	hang   chan struct{} // syncs wait until it is closed; nil: they don't
+	syncs  []Sync
+	refuse syscall.Errno
 }
 
 // Sync is when a sync of a file ran.
@@ -104,6 +106,13 @@ func (d *Disk) Hang() (letGo func()) {
 	})
 }
 
+// Refuse makes everything that changes the disk fail with errno from now on; 0 ends it.
+func (d *Disk) Refuse(errno syscall.Errno) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.refuse = errno
+}
+
 // before runs before each operation takes effect.
 func (d *Disk) before(op faultfs.Op) faultfs.Outcome {
 	d.mu.Lock()
@@ -128,6 +137,12 @@ func (d *Disk) before(op faultfs.Op) faultfs.Outcome {
 		d.files.TurnOff()
 		d.off, d.image = time.Now(), d.files.PowerCut(d.seed)
 		close(d.cut)
+	}
+	switch op.Kind {
+	case faultfs.Create, faultfs.Rename, faultfs.Remove, faultfs.Mkdir, faultfs.SyncDir, faultfs.Write, faultfs.Sync, faultfs.Chmod:
+		if d.refuse != 0 {
+			return faultfs.Outcome{Err: d.refuse}
+		}
 	}
 	return faultfs.Outcome{}
 }
