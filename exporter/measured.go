@@ -9,17 +9,21 @@ import (
 type measured struct {
 	auditLog
 	telemetry *telemetry
+	space     *space
 	released  func() // the directory is another's to take
 }
 
-func newMeasured(l auditLog, t *telemetry, released func()) *measured {
-	return &measured{auditLog: l, telemetry: t, released: sync.OnceFunc(released)}
+func newMeasured(l auditLog, t *telemetry, s *space, released func()) *measured {
+	return &measured{auditLog: l, telemetry: t, space: s, released: sync.OnceFunc(released)}
 }
 
 func (m *measured) Sync() error {
 	start := time.Now()
 	err := m.auditLog.Sync()
 	m.telemetry.synced(time.Since(start), err)
+	if err == nil {
+		m.space.looked()
+	}
 	return err
 }
 

@@ -58,7 +58,8 @@ func (a *audit) openLog(ctx context.Context, tried chan struct{}) {
 		l, err := a.open(ctx, a.chain)
 		if err == nil {
 			owner.found()
-			a.serve(ctx, newMeasured(l, a.telemetry, owner.release))
+			a.serve(ctx, newMeasured(l, a.telemetry,
+				newSpace(a.chain.Directory, a.o.MaxSegmentSize, durable.Free, a.logger), owner.release))
 			return
 		}
 		if ctx.Err() != nil {

@@ -120,6 +120,11 @@ func (t *telemetry) observe(current func() *gate) error {
 		t.RegisterExporterAuditSegmentOrdinalCallback(observe(func(g *gate, o metric.Int64Observer) {
 			o.Observe(int64(g.log.Info().Ordinal), t.all)
 		})),
+		t.RegisterExporterAuditFreeSpaceCallback(observe(func(g *gate, o metric.Int64Observer) {
+			if bytes, known := g.log.space.left(); known {
+				o.Observe(bytes, t.all)
+			}
+		})),
 		t.RegisterExporterAuditExposedEventsCallback(observe(func(g *gate, o metric.Int64Observer) {
 			o.Observe(int64(g.committer.Stats().Exposed), t.all)
 		})),

@@ -34,6 +34,7 @@ type TelemetryBuilder struct {
 	ExporterAuditCriticalEvents          metric.Int64Counter
 	ExporterAuditEntriesWritten          metric.Int64ObservableCounter
 	ExporterAuditExposedEvents           metric.Int64ObservableGauge
+	ExporterAuditFreeSpace               metric.Int64ObservableGauge
 	ExporterAuditHeadSequence            metric.Int64ObservableGauge
 	ExporterAuditInvalidRecords          metric.Int64Counter
 	ExporterAuditOldestExposedAge        metric.Float64ObservableGauge
@@ -92,6 +93,21 @@ func (builder *TelemetryBuilder) RegisterExporterAuditExposedEventsCallback(cb m
 		cb(ctx, &observerInt64{inst: builder.ExporterAuditExposedEvents, obs: o})
 		return nil
 	}, builder.ExporterAuditExposedEvents)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExporterAuditFreeSpaceCallback sets callback for observable ExporterAuditFreeSpace metric.
+func (builder *TelemetryBuilder) RegisterExporterAuditFreeSpaceCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExporterAuditFreeSpace, obs: o})
+		return nil
+	}, builder.ExporterAuditFreeSpace)
 	if err != nil {
 		return err
 	}
@@ -219,6 +235,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_exporter_audit_exposed_events",
 		metric.WithDescription("Events acknowledged but not yet synced. A power cut can take these. [Development]"),
 		metric.WithUnit("{event}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterAuditFreeSpace, err = builder.meter.Int64ObservableGauge(
+		"otelcol_exporter_audit_free_space",
+		metric.WithDescription("Bytes that the file system of the log had left, looked at after a sync, at most once a minute. [Development]"),
+		metric.WithUnit("By"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExporterAuditHeadSequence, err = builder.meter.Int64ObservableGauge(
