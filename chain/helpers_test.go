@@ -72,3 +72,23 @@ func verifyFaults(t *testing.T, dir string) []chain.Fault {
 }
 
 func osFS() durable.FS { return durable.OS() }
+
+// quick is the operating system's file system without waiting for the disk, for
+// tests that open a log very often.
+type quick struct{ durable.FS }
+
+type quickFile struct{ durable.File }
+
+func (quickFile) Sync() error { return nil }
+
+func (quick) SyncDir(string) error { return nil }
+
+func (q quick) Create(name string, perm fs.FileMode) (durable.File, error) {
+	f, err := q.FS.Create(name, perm)
+	return quickFile{f}, err
+}
+
+func (q quick) OpenWrite(name string) (durable.File, error) {
+	f, err := q.FS.OpenWrite(name)
+	return quickFile{f}, err
+}

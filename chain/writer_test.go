@@ -524,7 +524,7 @@ func TestCutAtEveryByte(t *testing.T) {
 		require.NoError(t, os.Mkdir(cut, 0o700))
 		require.NoError(t, os.WriteFile(filepath.Join(cut, filepath.Base(path)), whole[:n], 0o600))
 		require.NoError(t, os.WriteFile(filepath.Join(cut, "mark"), mark, 0o600))
-		w, err := chain.Open(t.Context(), chain.Options{Directory: filepath.Dir(cut)})
+		w, err := chain.Open(t.Context(), chain.Options{Directory: filepath.Dir(cut), FS: quick{osFS()}})
 		require.NoError(t, err, "cut at byte %d", n)
 		require.NoError(t, w.Abandon())
 		got := read(t, filepath.Dir(cut))
