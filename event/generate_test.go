@@ -20,7 +20,7 @@ var texts = []string{
 	"\u202eevil\u202c", "\u2066\u2069\u061c\u200e\u200f", "\ufeffbom", "line\u2028para\u2029", "\ufffd", "\xff", "a\xc3(\ufffd\xfe",
 	"\xed\xa0\x80", "\xf0\x9f\x98", "emoji \U0001f468\u200d\U0001f469 \U000e0067", "Ünïcödé 漢字", `{"v":1}`, "</script>", "\\u0000",
 	"audit.actor.id", "user.id", "client.address", "event.name", "event.category", "class_uid", "status_id", "actor",
-	"audit.record.id", "security_rule.name", "v", "exact", "attributes", "critical", "0", "1", "-1", "~0/~1", strings.Repeat("long ", 40),
+	"audit.record.id", "audit.outcome", "security_rule.name", "password", "db.apiKey", "token", strings.Repeat("k", 70), strings.Repeat("é\x1b", 600), "v", "exact", "attributes", "critical", "0", "1", "-1", "~0/~1", strings.Repeat("long ", 40),
 }
 
 var ints = []int64{0, 1, -1, 2, 3, 3002, 1<<53 - 1, 1 << 53, 1<<53 + 1, -(1<<53 - 1), -(1 << 53), math.MaxInt64, math.MinInt64}
@@ -81,7 +81,7 @@ func (g generator) value(v pcommon.Value, depth int) {
 func (g generator) entries(m pcommon.Map, depth int) {
 	n := g.IntN(6)
 	if g.IntN(40) == 0 {
-		n = 60 + g.IntN(20)
+		n = 10 + g.IntN(70)
 	}
 	for range n {
 		key := g.text()
