@@ -11,9 +11,9 @@ import (
 	"github.com/otelaudit/auditexporter/internal/durable"
 )
 
-// tableRows returns the cells of the rows of the one table in a text whose head
+// TableRows returns the cells of the rows of the one table in a text whose head
 // begins with a cell.
-func tableRows(t *testing.T, file, head string) (rows [][]string) {
+func TableRows(t *testing.T, file, head string) (rows [][]string) {
 	data, err := os.ReadFile(file)
 	require.NoError(t, err)
 	_, table, ok := strings.Cut(string(data), "\n| "+head+" |")
@@ -127,7 +127,7 @@ var shapes = map[string][]func(*testLog){
 
 // TestNamedShapes holds opening and verifying to the table of FORMAT.md.
 func TestNamedShapes(t *testing.T) {
-	rows := tableRows(t, "FORMAT.md", "the newest segment")
+	rows := TableRows(t, "FORMAT.md", "the newest segment")
 	require.Len(t, rows, len(shapes))
 	for _, row := range rows {
 		require.Len(t, row, 3)
