@@ -248,14 +248,23 @@ func (w *writer) irregularMap(dst []byte, m pcommon.Map, p *place, f *finding) [
 	if !p.list {
 		return append(dst, '}')
 	}
-	// What is not regular; at counts the entries that are in the event.
-	at, listed := 0, 1
-	i = -1
+	w.listIrregular(dst, m, p, written, func(i int, key string) (inEvent, inObject bool) {
+		return taken.has(i), regular(i, key)
+	})
+	return append(dst, '}')
+}
+
+// listIrregular appends the entries of a map that can't stand in its object, of
+// which written others do, to the exact member. where says what becomes of an
+// entry.
+func (w *writer) listIrregular(dst []byte, m pcommon.Map, p *place, written int, where func(int, string) (inEvent, inObject bool)) {
+	at, listed, i := 0, 1, -1 // at counts the entries that are in the event
 	for key, v := range m.All() {
 		i++
+		inEvent, inObject := where(i, key)
 		switch {
-		case !taken.has(i):
-		case !regular(i, key):
+		case !inEvent:
+		case !inObject:
 			if w.full = w.full || !w.fits(dst, "", p); !w.full {
 				w.listEntry(dst, p, listed, at, key, v)
 				listed++
@@ -267,7 +276,6 @@ func (w *writer) irregularMap(dst []byte, m pcommon.Map, p *place, f *finding) [
 		}
 	}
 	w.exact.buf = append(w.exact.buf, ']')
-	return append(dst, '}')
 }
 
 // listEntry appends an entry that can't stand in its object, the n-th of the

@@ -118,15 +118,6 @@ func (s Structural) Strings() (texts []string) {
 // mandate is an attribute's place in mandatory, 0 for one that is not.
 type mandate uint8
 
-func mandateOf(name string) mandate {
-	for i := mandatoryAttributes; i < len(mandatory); i++ {
-		if mandatory[i].field == name {
-			return mandate(i)
-		}
-	}
-	return 0
-}
-
 // judge is how the value of a mandatory attribute fails. Of one that is redacted
 // only the kind is looked at.
 func (m mandate) judge(v pcommon.Value, secret bool) fault {
