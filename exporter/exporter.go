@@ -167,12 +167,11 @@ func (a *audit) take(ctx context.Context, logs plog.Logs, n int) (found, error) 
 		return found{}, err
 	}
 	b, f, err := a.encoder.encode(ctx, logs, n)
-	var invalid *invalidError
-	if errors.As(err, &invalid) {
-		a.telemetry.invalid(ctx, f)
-		a.refusals.add(ctx, g.committer, logs, n)
-	}
 	if err != nil {
+		if invalid := (*invalidError)(nil); errors.As(err, &invalid) {
+			a.telemetry.invalid(ctx, f)
+			a.refusals.add(ctx, g.committer, logs, n)
+		}
 		return found{}, err
 	}
 	return f, g.committer.Submit(ctx, b, f.critical)
