@@ -56,13 +56,16 @@ e2e: build bin/.telemetrygen-$(TELEMETRYGEN_VERSION) ## the built collector agai
 		command -v $$tool >/dev/null || { echo "make e2e needs $$tool (apt-get install curl jq python3 strace)" >&2; exit 1; }; done
 	go -C e2e test -count=1 -timeout 15m $(TESTFLAGS) ./...
 
-# Power cuts in each mode, and the seed of the first: make crash CUTS=200 SEED=2
-CUTS ?= 20
-SEED ?= 1
+# Power cuts in each mode and the seed of the first, failures of each system call, seconds of a stall:
+# make crash CUTS=200 SEED=2
+CUTS  ?= 20
+SEED  ?= 1
+CALLS ?= 12
+STALL ?= 60
 
 .PHONY: crash
-crash: build bin/.telemetrygen-$(TELEMETRYGEN_VERSION) ## as root: power cuts, failing system calls, full disks, meddling, stalls (CUTS=200 SEED=1)
-	CUTS=$(CUTS) SEED=$(SEED) go -C e2e test -count=1 -timeout 60m $(TESTFLAGS) -run '^Test(PowerCuts|Fault)' .
+crash: build bin/.telemetrygen-$(TELEMETRYGEN_VERSION) ## as root: power cuts, failing system calls, full disks, meddling, stalls (CUTS=200)
+	CUTS=$(CUTS) SEED=$(SEED) CALLS=$(CALLS) STALL=$(STALL) go -C e2e test -count=1 -timeout 60m $(TESTFLAGS) -run '^Test(PowerCuts|Fault)' .
 
 bin/.telemetrygen-$(TELEMETRYGEN_VERSION): Makefile
 	@mkdir -p bin && rm -f bin/.telemetrygen-*

@@ -44,6 +44,7 @@ func number(t *testing.T, name string, otherwise int) int {
 type clients struct {
 	load
 	pace    time.Duration    // between two requests of a connection
+	routine bool             // send nothing critical
 	retries bool             // go on after a refusal, with other records; else it ends the connection
 	conn    *grpc.ClientConn // of send
 
@@ -114,12 +115,16 @@ func (c *clients) run(ctx context.Context, address string) {
 
 func (c *clients) sendAll(ctx context.Context, client plogotlp.GRPCClient, connection int) {
 	for request := 0; request < c.requests && ctx.Err() == nil; request++ {
-		logs, ids := c.request(connection, request)
+		number := request
+		if c.routine {
+			number *= 10
+		}
+		logs, ids := c.request(connection, number)
 		time.Sleep(c.pace)
 		c.note(&c.sent, ids)
 		_, err := client.Export(ctx, plogotlp.NewExportRequestFromLogs(logs))
 		if err == nil {
-			c.acknowledge(ids, ack{at: time.Now(), critical: request%10 == 9})
+			c.acknowledge(ids, ack{at: time.Now(), critical: number%10 == 9})
 			continue
 		}
 		c.refused(err)

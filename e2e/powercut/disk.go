@@ -26,6 +26,7 @@ const Directory = "/audit"
 
 // Disk is a mounted file system.
 type Disk struct {
+	dir    string
 	files  *faultfs.FS
 	server *fuse.Server
 	cut    chan struct{} // closed when the power is off and image is there
@@ -48,7 +49,7 @@ type Sync struct {
 
 // Mount mounts files at dir. A sync takes up to 15 ms, one in 50 takes 200 ms, by seed.
 func Mount(dir string, files *faultfs.FS, seed uint64) (*Disk, error) {
-	d := &Disk{files: files, cut: make(chan struct{}), seed: seed, rand: rand.New(rand.NewPCG(seed, 1))}
+	d := &Disk{dir: dir, files: files, cut: make(chan struct{}), seed: seed, rand: rand.New(rand.NewPCG(seed, 1))}
 	if _, err := files.Stat(Directory); err == nil {
 		if _, err := files.Lock(Directory); err != nil {
 			return nil, err
@@ -66,7 +67,12 @@ func Mount(dir string, files *faultfs.FS, seed uint64) (*Disk, error) {
 }
 
 // Unmount ends the file system. No process may use it any more.
-func (d *Disk) Unmount() error { return d.server.Unmount() }
+func (d *Disk) Unmount() error {
+	if os.Getuid() == 0 { // a process that was killed may still be on its way out
+		return syscall.Unmount(d.dir, syscall.MNT_DETACH)
+	}
+	return d.server.Unmount()
+}
 
 // CutIn cuts the power before the nth operation from now.
 func (d *Disk) CutIn(n int) {
