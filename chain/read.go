@@ -22,6 +22,9 @@ type ReadOptions struct {
 	// Check computes the hashes of all entries. Without it only those are checked
 	// that neither a mark nor a successor vouches for.
 	Check bool
+	// Missing is called when the reader goes over bytes that were removed while a
+	// writer was at work, as a later opening entry records; nil drops it.
+	Missing func(Range)
 }
 
 // Line is an entry and where it lies.
@@ -47,6 +50,7 @@ type Reader struct {
 	check segmentCheck // of the segment that is read
 	file  durable.File // of it, nil until opened
 	lines *lineReader  // of it, nil until needed
+	short bool         // the rest of it is recorded as missing
 }
 
 // OpenReader opens the log in folder, whose name is the log's id.
@@ -77,14 +81,14 @@ func (r *Reader) start() {
 	first := r.view.segments[at]
 	r.enter(first)
 	if at == 0 && first.Ordinal > 1 && r.o.From < first.FirstSeq {
-		f := missingSegments(0, first)
-		r.check.Fault = &f
+		r.pass(0, first)
 	}
 }
 
 // enter makes name the segment that is read.
 func (r *Reader) enter(name SegmentName) {
 	before := r.check
+	r.short = false
 	r.check = segmentCheck{Name: name, id: r.id, until: r.view.until(name), adopt: true}
 	switch {
 	case name.Ordinal == 1:
@@ -121,7 +125,7 @@ func (r *Reader) Next() (Line, error) {
 		if err := r.broken(); err != nil {
 			return Line{}, err
 		}
-		if r.check.done() {
+		if r.short || r.check.done() {
 			if err := r.advance(); err != nil {
 				return Line{}, err
 			}
@@ -131,7 +135,7 @@ func (r *Reader) Next() (Line, error) {
 		if err != nil {
 			return Line{}, err
 		}
-		if l.Seq >= r.o.From {
+		if !r.short && l.Seq >= r.o.From {
 			return l, nil
 		}
 	}
@@ -143,6 +147,9 @@ func (r *Reader) advance() error {
 	if !ok || r.view.limit(next) == 0 {
 		return io.EOF
 	}
+	if !r.pass(r.check.Name.Ordinal, next) {
+		return r.broken()
+	}
 	if err := r.close(); err != nil {
 		return fmt.Errorf("couldn't close segment: %w", err)
 	}
@@ -150,7 +157,7 @@ func (r *Reader) advance() error {
 	return nil
 }
 
-// read takes the next line of the segment.
+// read takes the next line of the segment; there is none if r.short is set.
 func (r *Reader) read() (Line, error) {
 	limit := r.view.limit(r.check.Name)
 	if r.check.Valid >= limit {
@@ -168,6 +175,9 @@ func (r *Reader) read() (Line, error) {
 	switch {
 	case errors.Is(err, io.EOF):
 		r.lines = nil
+		if missed, err := r.missed(off, err); missed || err != nil {
+			return Line{}, err
+		}
 		return Line{}, r.end(vouched)
 	case err == nil && (r.o.Check || !vouched):
 		r.in.inspect(text, &i)
@@ -177,6 +187,9 @@ func (r *Reader) read() (Line, error) {
 	}
 	if r.check.add(&i, r.lines.off) {
 		return Line{Entry: i.Entry, Text: text, Segment: r.check.Name.String(), Number: r.check.Lines, Offset: off}, nil
+	}
+	if missed, err := r.missed(off, i.err); missed || err != nil {
+		return Line{}, err
 	}
 	return Line{}, r.refuse(vouched)
 }

@@ -10,7 +10,9 @@ import (
 // view is what of a log is to be shown, as one look found it.
 type view struct {
 	segments []SegmentName // by ordinal
-	shown    int           // as many of them are shown
+	known    []SegmentName // and those recorded as missing
+	missing  []Range       // as the newest opening entry records
+	shown    int           // as many of segments are shown
 	mark     Mark
 	marked   bool
 	ends     bool // the mark ends what is shown
@@ -30,7 +32,10 @@ func look(fsys durable.FS, folder string, id LogID, o ReadOptions) (view, error)
 		if listErr != nil {
 			return view{}, listErr
 		}
-		v.segments = list.segments
+		v.segments, v.known = list.segments, list.segments
+		if err := v.readMissing(fsys, folder, id); err != nil {
+			return view{}, err
+		}
 		if len(list.segments) == 0 && v.marked {
 			return view{}, &TamperError{Folder: folder, Fault: Fault{Reason: "folder holds a mark and no segment"}}
 		}
@@ -81,10 +86,12 @@ func (v *view) later(s SegmentName) (next SegmentName, ok bool) {
 }
 
 // until returns the first seq of the segment that takes s's place from there
-// on, 0 if it is missing or there is none.
+// on, 0 if that is not known or there is none.
 func (v *view) until(s SegmentName) uint64 {
-	if next, ok := v.later(s); ok && next.Ordinal == s.Ordinal+1 {
-		return next.FirstSeq
+	for _, n := range v.known {
+		if n.Ordinal == s.Ordinal+1 {
+			return n.FirstSeq
+		}
 	}
 	return 0
 }

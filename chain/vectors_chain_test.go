@@ -67,24 +67,35 @@ var segmentVectors = []vector{
 // many are gone, as the newest records.
 func missingRecorded(left int) func(*testLog) {
 	return func(l *testLog) {
-		l.open(CauseCreated)
-		l.event(signIn)
-		l.event(export)
-		l.open(CauseRotation)
-		l.event(signIn)
-		gone := len(bytes.Join(l.lines(1)[:left], nil))
-		first, s := l.segments[0], l.last()
-		l.openAs(Opened{
-			SystemEvent: SystemEvent{V: 1, Type: TypeOpened, Time: testTime}, Cause: CauseFailover, LogID: l.id, Ordinal: 3, Format: 1,
-			Previous: &Previous{Segment: s.name.String(), Length: int64(s.valid), Head: l.head}, Cuts: []Cut{l.torn(nil)},
-			Missing: []Range{{Segment: first.name.String(), Offset: int64(gone), Length: int64(len(first.data) - gone)}},
-		})
-		l.entry(System, marshalSystem(Failure{SystemEvent: SystemEvent{V: 1, Type: TypeTouched, Time: testTime}, Error: "gone"}))
-		l.setMark()
-		if first.data = first.data[:gone]; left == 0 {
+		l.twoEntered()
+		l.recordMissing(0, len(bytes.Join(l.lines(1)[:left], nil)))
+		if left == 0 {
 			l.segments = l.segments[1:]
 		}
 	}
+}
+
+// twoEntered makes two segments of three and two lines.
+func (l *testLog) twoEntered() {
+	l.open(CauseCreated)
+	l.event(signIn)
+	l.event(export)
+	l.open(CauseRotation)
+	l.event(signIn)
+}
+
+// recordMissing begins a segment that records all but n bytes of the i-th as
+// missing, which they are.
+func (l *testLog) recordMissing(i, n int) {
+	from, s := l.segments[i], l.last()
+	l.openAs(Opened{
+		SystemEvent: SystemEvent{V: 1, Type: TypeOpened, Time: testTime}, Cause: CauseFailover, LogID: l.id, Ordinal: 3, Format: 1,
+		Previous: &Previous{Segment: s.name.String(), Length: int64(s.valid), Head: l.head}, Cuts: []Cut{l.torn(nil)},
+		Missing: []Range{{Segment: from.name.String(), Offset: int64(n), Length: int64(len(from.data) - n)}},
+	})
+	l.entry(System, marshalSystem(Failure{SystemEvent: SystemEvent{V: 1, Type: TypeTouched, Time: testTime}, Error: "gone"}))
+	l.setMark()
+	from.data = from.data[:n]
 }
 
 // cutting makes a log whose second segment begins after torn bytes.

@@ -24,7 +24,7 @@ func newCatCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r, err := chain.OpenReader(durable.OS(), folder, chain.ReadOptions{From: from})
+			r, err := chain.OpenReader(durable.OS(), folder, chain.ReadOptions{From: from, Missing: tellMissing(cmd)})
 			if err != nil {
 				return readError(err)
 			}

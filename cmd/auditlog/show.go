@@ -34,7 +34,7 @@ func newShowCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r, err := chain.OpenReader(durable.OS(), folder, chain.ReadOptions{From: seq})
+			r, err := chain.OpenReader(durable.OS(), folder, chain.ReadOptions{From: seq, Missing: tellMissing(cmd)})
 			if err != nil {
 				return readError(err)
 			}
@@ -45,6 +45,9 @@ func newShowCommand() *cobra.Command {
 				if head, headErr := chain.ReadHead(durable.OS(), folder, chain.ReadOptions{}); headErr == nil {
 					err = fmt.Errorf("%w: what is to be shown ends with entry %d", err, head.Seq)
 				}
+			}
+			if err == nil && l.Seq != seq {
+				err = fmt.Errorf("entry %d is missing: the next that is there is %d", seq, l.Seq)
 			}
 			if err != nil {
 				return readError(err)

@@ -31,7 +31,7 @@ which no power cut can take; with --unsynced it goes on to what is only written.
 			if err != nil {
 				return err
 			}
-			o := chain.ReadOptions{Unsynced: unsynced}
+			o := chain.ReadOptions{Unsynced: unsynced, Missing: tellMissing(cmd)}
 			head, err := chain.ReadHead(durable.OS(), folder, o)
 			if err != nil {
 				return readError(err)
@@ -44,6 +44,13 @@ which no power cut can take; with --unsynced it goes on to what is only written.
 	c.Flags().Uint64VarP(&n, "lines", "n", 10, "how many entries")
 	c.Flags().BoolVar(&unsynced, "unsynced", false, "show what is written but not synced: a power cut can take it")
 	return c
+}
+
+// tellMissing says what a reader goes over.
+func tellMissing(cmd *cobra.Command) func(chain.Range) {
+	return func(m chain.Range) {
+		complain(cmd.ErrOrStderr(), "missing: %d bytes of %s from offset %d on, removed while the writer was at work, as it records; verify calls the log broken", m.Length, oneLine(m.Segment), m.Offset)
+	}
 }
 
 func tail(cmd *cobra.Command, folder string, o chain.ReadOptions, follow bool) error {

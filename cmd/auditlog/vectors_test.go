@@ -46,3 +46,29 @@ func TestVectors(t *testing.T) {
 		})
 	}
 }
+
+// Of a log with bytes recorded as missing, what is there is shown, and on stderr
+// what is not.
+func TestMissingIsTold(t *testing.T) {
+	for vector, seqs := range map[string][]string{"segment-missing-recorded": {"4", "5", "6", "7"}, "segment-shortened-recorded": {"1", "2", "4", "5", "6", "7"}} {
+		for _, args := range [][]string{{"cat"}, {"tail"}, {"show", "3"}} {
+			var stdout, stderr strings.Builder
+			code := run(t.Context(), append(args, "../../testdata/vectors/"+vector), &stdout, &stderr)
+			require.Contains(t, stderr.String(), "auditlog: missing: ", "%s %v", vector, args)
+			require.Contains(t, stderr.String(), "bytes of 0000000001-00000000000000000001.jsonl from offset ")
+			if args[0] == "show" {
+				require.Equal(t, exitUnreadable, code)
+				require.Contains(t, stderr.String(), "entry 3 is missing")
+				require.Empty(t, stdout.String())
+				continue
+			}
+			require.Equal(t, exitOK, code)
+			var got []string
+			for line := range strings.Lines(stdout.String()) {
+				seq := strings.TrimPrefix(line, `{"seq":`)
+				got = append(got, seq[:strings.IndexAny(seq, ", ")])
+			}
+			require.Equal(t, seqs, got)
+		}
+	}
+}
