@@ -1,0 +1,4 @@
+package exporter
+
+// Refuse turns an error of a Committer into the answer that a client gets.
+var Refuse = refuse
