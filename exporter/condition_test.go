@@ -88,11 +88,13 @@ func TestConditionErrorsAreCountedAndWarnedOfOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := defaults()
 		o.CriticalConditions = []string{`Int(ParseJSON(body)) == 1`}
-		r := newRig(t, o, opens(newFakeLog(nil)))
+		log := newFakeLog(nil)
+		r := newRig(t, o, opens(log))
 		r.start(t)
 		for range 50 {
 			require.NoError(t, r.ConsumeLogs(t.Context(), order()))
 		}
+		require.Contains(t, log.bodies[0], `"critical":"critical.conditions[0]:error"`)
 		metadatatest.AssertEqualExporterAuditConditionErrors(t, r.telemetry,
 			[]metricdata.DataPoint[int64]{point(50, "condition", "critical.conditions[0]")}, ignore...)
 		lines := r.logs.FilterMessageSnippet("critical.conditions[0]").All()

@@ -60,3 +60,10 @@ func TestRulesAreCountedByClass(t *testing.T) {
 	require.True(t, f.critical)
 	require.Equal(t, []ruleCount{{"name", 2}, {"audit", 1}, {"critical.conditions[2]", 2}}, f.rules)
 }
+
+// A user without conditions pays nothing for them.
+func TestNoConditionsNoPredicate(t *testing.T) {
+	p, err := predicate(nil, nil, nil)
+	require.NoError(t, err)
+	require.Nil(t, p)
+}
