@@ -100,7 +100,7 @@ staticcheck:
 
 .PHONY: race
 race:
-	go test -race $(TESTFLAGS) ./...
+	go test -race -timeout 20m $(TESTFLAGS) ./...
 
 # The state of the tree, uncommitted files included, must be the same after go generate.
 TREE = { git diff HEAD; git ls-files -z --others --exclude-standard | xargs -0 -r cat; } | git hash-object --stdin
