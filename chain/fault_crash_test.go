@@ -90,7 +90,7 @@ func TestDeathThenPowerCut(t *testing.T) {
 		r.live()
 		n := 0
 		for _, d := range deaths {
-			n += 1 + d.recover(rng, []int{10 * *faults})
+			n += 1 + d.recover(rng, []int{10 * *faults / fewer})
 		}
 		t.Log("crashes:", n)
 	})
