@@ -164,6 +164,9 @@ func (w *Writer) removeUnborn(id LogID, l listing) error {
 	if l.mark {
 		return &TamperError{Folder: folder, Fault: Fault{Reason: "the folder has a mark and no segment"}}
 	}
+	if f := l.misnaming(); f != nil {
+		return &TamperError{Folder: folder, Fault: *f}
+	}
 	if len(l.others) > 0 {
 		w.o.Notice(Notice{Text: "a folder with the name of a log holds foreign files and no segment", Attrs: map[string]any{"folder": folder}})
 		return nil

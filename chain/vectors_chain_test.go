@@ -34,6 +34,9 @@ var segmentVectors = []vector{
 	{name: "segment-seq-too-large", what: "A file that is named like a segment, with a seq beyond 2^64.", exit: 1, chain: 1, says: "an ordinal or a seq that no segment can have", make: two, files: map[string]string{
 		"0000000003-99999999999999999999.jsonl": "",
 	}},
+	{name: "segment-misnamed-alone", what: "A log's folder that holds nothing but a file that is named like a segment, with a seq of 0.", exit: 1, chain: 1, says: "folder holds no segment", make: func(*testLog) {}, files: map[string]string{
+		"0000000001-00000000000000000000.jsonl": "",
+	}},
 	{name: "segment-emptied", what: "A segment emptied.", exit: 1, chain: 1, at: "1:1", says: "segment ends before this entry", make: with(two, func(l *testLog) { l.setLines(1) })},
 	{name: "segment-last-emptied", what: "The last segment emptied, and the mark removed.", exit: 1, chain: 1, at: "2:1", says: "segment ends before this entry", make: with(two, func(l *testLog) {
 		l.mark = nil

@@ -16,8 +16,8 @@ type DirectoryReport struct {
 	Logs      []LogReport `json:"logs"` // by id
 	// Faults are those of the directory itself: logs of which none names another.
 	Faults []Fault `json:"faults,omitempty"`
-	// Unborn are folders with the name of a log that hold neither a segment nor a
-	// mark, as a crash during a log's creation leaves them.
+	// Unborn are folders with the name of a log that hold neither a mark nor what
+	// has a segment's form of name, as a crash during a log's creation leaves them.
 	Unborn []string `json:"unborn,omitempty"`
 }
 
@@ -59,7 +59,7 @@ func surveyLogs(fsys durable.FS, dir string) (survey, error) {
 			return s, err
 		}
 		if len(l.segments) == 0 {
-			if l.mark {
+			if l.mark || len(l.misnamed) > 0 {
 				s.ids = append(s.ids, id)
 			} else {
 				s.unborn = append(s.unborn, id.String())
