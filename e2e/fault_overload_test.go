@@ -33,62 +33,96 @@ func resident(t *testing.T, c *collector.Collector) int {
 	return kib << 10
 }
 
-// The disk stalls under full load, for longer than sync_timeout or shorter. STALL is for how many
-// seconds. Memory stays within twice max_in_flight_mib and 50 MiB of what it is when idle.
+// fullLoad sends without a pause, and nothing critical, so that no client waits for a sync.
+func fullLoad(after *clients) *clients {
+	return &clients{
+		load:    load{name: "stall", connections: 8, requests: 1 << 20, batch: 20, body: 2000, sent: after.sent, acked: after.acked},
+		acks:    map[string]ack{},
+		retries: true, routine: true, pace: 5 * time.Millisecond,
+	}
+}
+
+// during runs the load for so long, and returns by how much the collector's memory grew at most, in
+// bytes.
+func (c *clients) during(t *testing.T, to *collector.Collector, long time.Duration) (grew int) {
+	t.Helper()
+	idle := resident(t, to)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { c.run(ctx, to.GRPC); close(ended) }()
+	for began := time.Now(); time.Since(began) < long; time.Sleep(50 * time.Millisecond) {
+		grew = max(grew, resident(t, to)-idle)
+	}
+	cancel()
+	<-ended
+	return grew
+}
+
+const stallInFlight = 16 // MiB
+
+func stallOptions(t *testing.T, timeout time.Duration) collector.Options {
+	return faultOptions(t, fmt.Sprintf("MAX_IN_FLIGHT_MIB=%d", stallInFlight), fmt.Sprintf("SYNC_TIMEOUT=%v", timeout),
+		"BATCH_SIZE=1000000", "MAX_SIZE_MIB=1000")
+}
+
+// The disk stalls under full load for longer than sync_timeout: all is refused until it is back. STALL
+// is for how many seconds. Memory stays within twice max_in_flight_mib and 50 MiB of what it is when
+// idle.
 func TestFaultStall(t *testing.T) {
 	t.Parallel()
 	requireRoot(t)
 	stall := time.Duration(number(t, "STALL", 5)) * time.Second
-	const inFlight = 64
-	for _, tt := range []struct {
-		name    string
-		timeout time.Duration
-		answer  codes.Code
-	}{
-		{name: "past sync_timeout", timeout: time.Second, answer: codes.Unavailable},
-		{name: "within sync_timeout", timeout: stall + time.Minute, answer: codes.ResourceExhausted},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			o := faultOptions(t, fmt.Sprintf("MAX_IN_FLIGHT_MIB=%d", inFlight), fmt.Sprintf("SYNC_TIMEOUT=%v", tt.timeout), "BATCH_SIZE=100000")
-			files := faultfs.New(t, powercut.Directory)
-			disk := mounted(t, &o, files)
-			c := start(t, o)
-			warm := newClients(1000)
-			for range 20 {
-				require.True(t, warm.send(t, c))
-			}
-			before := latency(t, warm, c)
-			idle := resident(t, c)
-			l := &clients{
-				load:    load{name: "stall", connections: 8, requests: 1 << 20, batch: 20, body: 2000, sent: warm.sent, acked: warm.acked},
-				acks:    map[string]ack{},
-				retries: true, routine: true, pace: 5 * time.Millisecond,
-			}
-			letGo := disk.Hang()
-			ctx, cancel := context.WithCancel(t.Context())
-			ended := make(chan struct{})
-			go func() { l.run(ctx, c.GRPC); close(ended) }()
-			most := 0
-			for began := time.Now(); time.Since(began) < stall; time.Sleep(50 * time.Millisecond) {
-				most = max(most, resident(t, c))
-			}
-			letGo()
-			cancel()
-			<-ended
-			require.Less(t, most, idle+(2*inFlight+50)<<20, "resident memory")
-			refused := l.requireAnswers(t, tt.answer)
-			warm.awaitOpen(t, c)
-			after := latency(t, warm, c)
-			require.Less(t, after, before+200*time.Millisecond)
-			stop(t, c)
-			copied := filepath.Join(o.Dir, "copy")
-			require.NoError(t, powercut.CopyOut(files, copied))
-			l.requireHeld(t, copied)
-			summary("a stall of %v %s: %d requests refused with %v, memory %d MiB above idle at most, acknowledged lost 0, latency %v before and %v after",
-				stall, tt.name, refused, tt.answer, (most-idle)>>20, before.Round(time.Millisecond), after.Round(time.Millisecond))
-		})
+	o := stallOptions(t, time.Second)
+	files := faultfs.New(t, powercut.Directory)
+	disk := mounted(t, &o, files)
+	c := start(t, o)
+	warm := newClients(1000)
+	before := latency(t, warm, c)
+	l := fullLoad(warm)
+	letGo := disk.Hang()
+	grew := l.during(t, c, stall)
+	letGo()
+	require.Less(t, grew, (2*stallInFlight+50)<<20, "memory")
+	refused := l.requireAnswers(t, codes.Unavailable)
+	warm.awaitOpen(t, c)
+	after := latency(t, warm, c)
+	require.Less(t, after, before+200*time.Millisecond)
+	stop(t, c)
+	copied := filepath.Join(o.Dir, "copy")
+	require.NoError(t, powercut.CopyOut(files, copied))
+	l.requireHeld(t, copied)
+	summary("a stall of %v under full load: %d requests refused with %v, memory at most %d MiB above idle, acknowledged lost 0, latency %v before and %v after",
+		stall, refused, codes.Unavailable, grew>>20, before.Round(time.Millisecond), after.Round(time.Millisecond))
+}
+
+// Writes are taken and no sync returns, so that what is exposed fills the memory budget: requests are
+// refused and told when to come again. The sync hangs in strace, as writes to a file that FUSE syncs
+// would wait, too.
+func TestFaultMemoryBudget(t *testing.T) {
+	t.Parallel()
+	o := stallOptions(t, time.Minute)
+	stop(t, start(t, o)) // leaves segment 1: its opening entry and the closed one
+	clean := o
+	o.Wrap = []string{
+		"strace", "-D", "-f", "-q", "-o", os.DevNull, "-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_enter=50s",
+		"-P", filepath.Join(logFolder(t, filepath.Join(o.Dir, "audit")), fmt.Sprintf("%010d-%020d.jsonl", 2, 3)),
 	}
+	c := start(t, o)
+	warm := newClients(1000)
+	require.True(t, warm.send(t, c))
+	l := fullLoad(warm)
+	grew := l.during(t, c, 8*time.Second)
+	letGo(t, c)
+	require.Less(t, grew, (2*stallInFlight+50)<<20, "memory")
+	refused := l.requireAnswers(t, codes.ResourceExhausted)
+	warm.awaitOpen(t, c)
+	after := latency(t, warm, c)
+	require.Less(t, after, 500*time.Millisecond)
+	stop(t, c)
+	stop(t, start(t, clean))
+	l.requireHeld(t, c.Audit)
+	summary("memory budget of %d MiB full: %d records acknowledged, %d requests refused with %v and a retry delay, memory at most %d MiB above idle, acknowledged lost 0, latency %v after",
+		stallInFlight, l.acknowledged.Load(), refused, codes.ResourceExhausted, grew>>20, after.Round(time.Millisecond))
 }
 
 // latency is the median time of a critical request.
