@@ -50,6 +50,17 @@ _build/.generated: builder-config.yaml go.mod go.sum Makefile
 test: ## go test of this module: Go only, no network once the modules are there
 	go test $(TESTFLAGS) ./...
 
+# How long each target is fuzzed.
+FUZZTIME ?= 1m
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for a minute (FUZZTIME=); what it finds is kept in testdata/fuzz for make test
+	@go test -list '^Fuzz' ./... | awk '/^Fuzz/ {t[n++] = $$1} /^ok/ {for (i = 0; i < n; i++) print $$2, t[i]; n = 0}' | \
+	while read -r package target; do \
+		echo "== $$package $$target"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || exit 1; \
+	done
+
 .PHONY: e2e
 e2e: build bin/.telemetrygen-$(TELEMETRYGEN_VERSION) ## the built collector against real clients, signals, kill -9 and a hung disk
 	@for tool in curl jq python3 strace; do \

@@ -1,0 +1,60 @@
+package auditexporter_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/confmap"
+
+	"github.com/otelaudit/auditexporter"
+)
+
+// A configuration that is accepted says the same when it is written out and read
+// again; nothing panics.
+func FuzzConfig(f *testing.F) {
+	for _, name := range []string{"valid.yaml", "invalid.yaml"} {
+		data, err := os.ReadFile(filepath.Join("testdata", "config", name))
+		require.NoError(f, err)
+		// A section is what follows a key without indentation.
+		for _, section := range strings.Split("\n"+string(data), "\naudit/")[1:] {
+			if _, body, ok := strings.Cut(section, "\n"); ok {
+				f.Add(body)
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		retrieved, err := confmap.NewRetrievedFromYAML([]byte(text))
+		if err != nil {
+			return
+		}
+		conf, err := retrieved.AsConf()
+		if err != nil {
+			return
+		}
+		read := func(conf *confmap.Conf) (*auditexporter.Config, error) {
+			cfg := auditexporter.NewFactory().CreateDefaultConfig().(*auditexporter.Config)
+			if err := conf.Unmarshal(cfg); err != nil {
+				return nil, err
+			}
+			return cfg, confmap.Validate(cfg)
+		}
+		cfg, err := read(conf)
+		if err != nil {
+			return
+		}
+		out := confmap.New()
+		require.NoError(t, out.Marshal(cfg))
+		if cfg.Redaction.DigestKey != "" {
+			require.Equal(t, "[REDACTED]", fmt.Sprint(out.Get("redaction::digest_key")), "a secret is not written out")
+		}
+		out.Delete("redaction::digest_key")
+		again, err := read(out)
+		require.NoError(t, err, "%v", out.ToStringMap())
+		again.Redaction.DigestKey = cfg.Redaction.DigestKey
+		require.Equal(t, cfg, again)
+	})
+}
