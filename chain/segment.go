@@ -11,12 +11,13 @@ import (
 
 // segment is the file that entries are appended to.
 type segment struct {
-	name  SegmentName
-	path  string
-	file  durable.File
-	id    durable.Info // device and inode, as the path must have them
-	after Head         // the head before its first entry
-	born  time.Time
+	name     SegmentName
+	path     string
+	file     durable.File
+	id       durable.Info // device and inode, as the path must have them
+	after    Head         // the head before its first entry
+	born     time.Time
+	bornSize int64 // bytes it held then
 }
 
 // birth makes the segment that follows previous, with an opening entry, more
@@ -55,7 +56,7 @@ func (w *Writer) birth(previous *Previous, o Opened, more []any, keep []*Batch) 
 	if err != nil {
 		return nil, 0, Head{}, fmt.Errorf("couldn't write segment %s: %w", name, err)
 	}
-	seg := &segment{name: name, path: path, file: f, after: after, born: time.Now()}
+	seg := &segment{name: name, path: path, file: f, after: after, born: time.Now(), bornSize: int64(len(buf))}
 	if seg.id, err = f.Stat(); err == nil {
 		if err = w.o.FS.Rename(path+tempExt, path); err == nil {
 			// From here the name may stand, so nothing is ever again written to the

@@ -230,17 +230,18 @@ func (w *Writer) writeMark(p point, sync bool) {
 var errNoMark = errors.New("mark is not open")
 
 // RotateIn tells in how long the segment is due for rotation, at most 0 if it is
-// due. ok is false if it will not be before more is written: a segment that
-// holds only system entries does not rotate.
+// due. ok is false if it will not be before more is written: a segment to which
+// nothing was added does not rotate, and one that holds only system entries does
+// not by age.
 func (w *Writer) RotateIn() (d time.Duration, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
-	case w.failed != nil || !w.events:
+	case w.failed != nil || w.written.offset == w.seg.bornSize:
 		return 0, false
 	case w.o.MaxSize > 0 && w.written.offset >= w.o.MaxSize:
 		return 0, true
-	case w.o.MaxAge > 0:
+	case w.o.MaxAge > 0 && w.events:
 		return w.o.MaxAge - time.Since(w.seg.born), true
 	}
 	return 0, false

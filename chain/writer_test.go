@@ -315,6 +315,23 @@ func TestRotation(t *testing.T) {
 	require.Equal(t, []string{"unsynced", "opened rotation", "closed"}, got[len(got)-3:])
 }
 
+// What clients cause the log to say of itself must not grow a segment for ever.
+func TestSystemEntriesRotateBySize(t *testing.T) {
+	w := open(t, chain.Options{Directory: t.TempDir(), MaxSize: 1, MaxAge: time.Nanosecond})
+	_, due := w.RotateIn()
+	require.False(t, due, "nothing was added")
+	b := new(chain.Batch)
+	b.EndSystem(append(b.Buffer(), `{"v":1,"type":"refused","time":"2026-11-23T12:00:00Z"}`...))
+	require.NoError(t, w.Write([]*chain.Batch{b}))
+	in, due := w.RotateIn()
+	require.True(t, due)
+	require.Zero(t, in)
+	require.NoError(t, w.Rotate())
+	_, due = w.RotateIn()
+	require.False(t, due)
+	require.NoError(t, w.Close())
+}
+
 func TestRenew(t *testing.T) {
 	dir := t.TempDir()
 	w := open(t, chain.Options{Directory: dir})
