@@ -140,14 +140,11 @@ func (c *clients) refused(err error) {
 	c.refusals = append(c.refusals, err)
 }
 
-// refusal returns the last refusal, nil if there is none, and how many there are.
-func (c *clients) refusal() (error, int) {
+// refusedSoFar is how many requests were refused.
+func (c *clients) refusedSoFar() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.refusals) == 0 {
-		return nil, 0
-	}
-	return c.refusals[len(c.refusals)-1], len(c.refusals)
+	return len(c.refusals)
 }
 
 func (c *clients) acknowledge(ids []string, a ack) {

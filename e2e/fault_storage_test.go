@@ -60,7 +60,7 @@ func (c *clients) awaitOpen(t *testing.T, to *collector.Collector) time.Duration
 // requireUnavailable holds if every refusal told the client to send again later, over both protocols.
 func (c *clients) requireUnavailable(t *testing.T, to *collector.Collector) {
 	t.Helper()
-	_, n := c.refusal()
+	n := c.refusedSoFar()
 	require.Positive(t, n)
 	for _, err := range c.refusals {
 		require.Equal(t, codes.Unavailable, status.Code(err), "%v", err)
@@ -109,7 +109,7 @@ func TestFaultDiskFull(t *testing.T) {
 				require.Less(t, l.requests, tt.before+20, "the disk is not full")
 			}
 			l.requireUnavailable(t, c)
-			_, refused := l.refusal()
+			refused := l.refusedSoFar()
 			free()
 			took := l.awaitOpen(t, c)
 			for range 5 {
@@ -148,7 +148,7 @@ func TestFaultReadOnlyAtStart(t *testing.T) {
 	took := l.awaitOpen(t, c)
 	stop(t, c)
 	l.requireHeld(t, filepath.Join(mount, "audit"))
-	_, refused := l.refusal()
+	refused := l.refusedSoFar()
 	summary("read-only at the start: %d requests acknowledged, %d refused, lost 0, recovered %v after it was writable",
 		l.acknowledged.Load(), refused, took.Round(time.Millisecond))
 }
@@ -180,7 +180,7 @@ func TestFaultDiskAway(t *testing.T) {
 			}
 			l.requireUnavailable(t, c)
 			require.NotEqual(t, 200, health(t), "an orchestrator must see that requests are refused")
-			_, refused := l.refusal()
+			refused := l.refusedSoFar()
 			disk.Refuse(0)
 			took := l.awaitOpen(t, c)
 			require.Eventually(t, func() bool { return health(t) == 200 }, 10*time.Second, 50*time.Millisecond)

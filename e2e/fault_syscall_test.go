@@ -87,7 +87,7 @@ func failCall(t *testing.T, call, errno string, n int) (r callResult) {
 				"call %d: the collector does not recover", n)
 		}
 	}
-	_, r.refused = l.refusal()
+	r.refused = l.refusedSoFar()
 	if err := c.Stop(within(t, 30*time.Second), syscall.SIGTERM); err != nil {
 		require.Contains(t, c.Log(), "could not be closed in order", "call %d: %v", n, err)
 		r.exits++

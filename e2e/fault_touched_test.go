@@ -95,7 +95,7 @@ func TestFaultTouched(t *testing.T) {
 					l.awaitOpen(t, c)
 				}
 			}
-			_, refused := l.refusal()
+			refused := l.refusedSoFar()
 			if !tt.unseen { // the writer has noticed at its next sync, and gone on
 				require.Contains(t, systemTypes(readable(t, c.Audit)), "touched")
 			}
@@ -188,6 +188,6 @@ func TestFaultDirectoryHeldByAnother(t *testing.T) {
 	stop(t, c)
 	stop(t, start(t, o))
 	l.requireHeld(t, c.Audit)
-	_, refused := l.refusal()
+	refused := l.refusedSoFar()
 	summary("directory replaced and held by another: %d requests acknowledged, %d refused, lost 0", l.acknowledged.Load(), refused)
 }
