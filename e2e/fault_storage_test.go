@@ -127,6 +127,26 @@ func TestFaultDiskFull(t *testing.T) {
 	}
 }
 
+// There is room for fewer than two segments: the collector says so, in its log and as a metric, and goes
+// on.
+func TestFaultDiskNearlyFull(t *testing.T) {
+	t.Parallel()
+	o := faultOptions(t)
+	mount := small(t, &o, 1536)
+	c := start(t, o)
+	l := newClients(1000)
+	for range 10 {
+		require.True(t, l.send(t, c))
+	}
+	require.Contains(t, c.Log(), "file system is nearly full")
+	code, out := run(t, "curl", "-sS", "http://"+c.Metrics+"/metrics")
+	require.Equal(t, 0, code, out)
+	require.Regexp(t, `(?m)^otelcol_exporter_audit_free_space\S*\{.*exporter="audit".*\} 1\.[0-5]\d*e\+06$`, out)
+	stop(t, c)
+	l.requireHeld(t, filepath.Join(mount, "audit"))
+	summary("disk nearly full: warned of before, %d requests acknowledged, none refused", l.acknowledged.Load())
+}
+
 // The disk is read-only when the collector starts, and writable later.
 func TestFaultReadOnlyAtStart(t *testing.T) {
 	t.Parallel()
