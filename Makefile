@@ -73,10 +73,11 @@ CUTS  ?= 20
 SEED  ?= 1
 CALLS ?= 12
 STALL ?= 60
+CRASH ?= (PowerCuts|Fault)
 
 .PHONY: crash
 crash: build bin/.telemetrygen-$(TELEMETRYGEN_VERSION) ## as root: power cuts, failing system calls, full disks, meddling, stalls (CUTS=200)
-	CUTS=$(CUTS) SEED=$(SEED) CALLS=$(CALLS) STALL=$(STALL) go -C e2e test -count=1 -timeout 60m $(TESTFLAGS) -run '^Test(PowerCuts|Fault)' .
+	CUTS=$(CUTS) SEED=$(SEED) CALLS=$(CALLS) STALL=$(STALL) go -C e2e test -count=1 -timeout 60m $(TESTFLAGS) -run '^Test$(CRASH)' .
 
 bin/.telemetrygen-$(TELEMETRYGEN_VERSION): Makefile
 	@mkdir -p bin && rm -f bin/.telemetrygen-*

@@ -27,7 +27,8 @@ func resident(t *testing.T, c *collector.Collector) int {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.Pid()))
 	require.NoError(t, err)
-	_, after, _ := strings.Cut(string(text), "VmRSS:")
+	_, after, found := strings.Cut(string(text), "VmRSS:")
+	require.True(t, found, "the collector has ended: %s", c.Log())
 	kib, err := strconv.Atoi(strings.Fields(after)[0])
 	require.NoError(t, err)
 	return kib << 10
@@ -75,7 +76,9 @@ func TestFaultStall(t *testing.T) {
 	o := stallOptions(t, time.Second)
 	files := faultfs.New(t, powercut.Directory)
 	disk := mounted(t, &o, files)
-	c := start(t, o)
+	c, err := collector.Launch(t.Context(), o) // one that start starts has a minute to live
+	require.NoError(t, err)
+	require.NoError(t, c.AwaitReady(within(t, time.Minute), 1))
 	warm := newClients(1000)
 	before := latency(t, warm, c)
 	l := fullLoad(warm)
