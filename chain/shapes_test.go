@@ -129,10 +129,12 @@ var shapes = map[string][]func(*testLog){
 func TestNamedShapes(t *testing.T) {
 	rows := TableRows(t, "FORMAT.md", "the newest segment")
 	require.Len(t, rows, len(shapes))
+	made := 0
 	for _, row := range rows {
 		require.Len(t, row, 3)
 		require.NotEmpty(t, shapes[row[0]], row[0])
 		for _, make := range shapes[row[0]] {
+			made++
 			t.Run(row[0], func(t *testing.T) {
 				l := newTestLog(t)
 				make(l)
@@ -146,6 +148,7 @@ func TestNamedShapes(t *testing.T) {
 			})
 		}
 	}
+	t.Log("rows:", len(rows), "shapes:", made)
 }
 
 // verdict is what verify answers, in the words of FORMAT.md.

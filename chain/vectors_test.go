@@ -130,7 +130,10 @@ func storedVectors(t *testing.T) (all []stored) {
 
 // Each log of the corpus, by Verify and by the verifier that shares no code.
 func TestVectors(t *testing.T) {
+	exits := map[string]int{}
+	defer func() { t.Log("vectors by exit code:", exits) }()
 	for _, s := range storedVectors(t) {
+		exits[s.want["exit"]]++
 		t.Run(s.name, func(t *testing.T) {
 			want := strings.Fields(s.want["logs"])
 			require.Len(t, want, len(s.logs))

@@ -27,10 +27,12 @@ func TestVerifyFindsEveryByteEdit(t *testing.T) {
 	l := sampleLog(t)
 	folder := l.save(t.TempDir())
 	require.NoError(t, independent.Check(folder))
+	changed := 0
 	for i, s := range l.segments {
 		path := filepath.Join(folder, s.name.String())
 		edited := slices.Clone(s.data)
 		for at := range s.data {
+			changed++
 			flip := flips[at%len(flips)]
 			edited[at] ^= flip
 			require.NoError(t, os.WriteFile(path, edited, 0o600))
@@ -55,6 +57,7 @@ func TestVerifyFindsEveryByteEdit(t *testing.T) {
 		}
 		require.NoError(t, os.WriteFile(path, s.data, 0o600))
 	}
+	t.Log("bytes changed:", changed)
 }
 
 // edit is a change of a log's folder that has a name.
@@ -143,7 +146,9 @@ func forEachEdit(t *testing.T, l *testLog, edits []edit, check func(e edit, fold
 
 func TestVerifyFindsEveryLineAndFileEdit(t *testing.T) {
 	l := sampleLog(t)
-	forEachEdit(t, l, append(lineEdits(l), segmentEdits(l)...), func(e edit, folder string) {
+	edits := append(lineEdits(l), segmentEdits(l)...)
+	t.Log("edits:", len(edits))
+	forEachEdit(t, l, edits, func(e edit, folder string) {
 		r := verifyLogAt(t, folder, VerifyOptions{Workers: 1, Lock: LockFree})
 		if inCut := l.segments[2].name.String() + ": line 2 doubled"; e.name == inCut {
 			// What a failover cut may hold anything since.
@@ -174,6 +179,7 @@ func TestVerifyFindsEveryTruncation(t *testing.T) {
 		require.Equal(t, !whole, r.Broken(), "cut to %d bytes", n)
 		require.Nil(t, r.Tail)
 	}
+	t.Log("cut at each of so many bytes, with a mark and without:", len(s.data))
 }
 
 // The chain check alone, of Verify and of the independent verifier, with and
