@@ -48,7 +48,7 @@ func (osFS) Lock(dir string) (Lock, error) {
 	return dirLock{d}, nil
 }
 
-func (l dirLock) Stat() (Info, error) { return osFile{l.File}.Stat() }
+func (l dirLock) Stat() (Info, error) { return osFile(l).Stat() }
 
 // Unlock closes the descriptor, which releases its flock.
 func (l dirLock) Unlock() error { return l.Close() }

@@ -38,7 +38,7 @@ func (osFS) Lock(dir string) (Lock, error) {
 	return fileLock{f}, nil
 }
 
-func (l fileLock) Stat() (Info, error) { return osFile{l.File}.Stat() }
+func (l fileLock) Stat() (Info, error) { return osFile(l).Stat() }
 
 // Unlock closes the file, which releases its lock.
 func (l fileLock) Unlock() error { return l.Close() }
