@@ -19,6 +19,9 @@ type jsonScanner struct {
 	depth  int
 	object bool   // the innermost is one; if depth is 0, anything
 	seen   uint64 // the bytes of strings, joined by or
+
+	shapes shapeMemory
+	slots  *[]slot // where the places of values are noted; nil if they are not
 }
 
 func (s *jsonScanner) push(object bool) bool {
@@ -49,7 +52,7 @@ func (s *jsonScanner) body(b []byte) error {
 	switch {
 	case len(b) < 2 || b[0] != '{' || b[len(b)-1] != '}':
 		return errors.New("body is not a JSON object")
-	case !s.valid(b):
+	case !s.known(b) && !s.learn(b):
 		return errors.New("body is not valid JSON")
 	case s.seen&highs != 0 && !utf8.Valid(b):
 		return errors.New("body is not UTF-8")
@@ -69,7 +72,9 @@ func (s *jsonScanner) valid(b []byte) bool {
 		}
 		switch c := b[i]; {
 		case c == '"':
-			i = s.skipString(b, i+1)
+			start := i + 1
+			i = s.skipString(b, start)
+			s.note(start, i, false)
 		case c == '{' || c == '[':
 			if !s.push(c == '{') {
 				return false
@@ -83,7 +88,9 @@ func (s *jsonScanner) valid(b []byte) bool {
 			}
 			continue
 		case c == '-' || c >= '0' && c <= '9':
-			i = skipNumber(b, i)
+			start := i
+			i = skipNumber(b, start)
+			s.note(start, i, true)
 		default:
 			i = skipLiteral(b, i)
 		}
