@@ -23,7 +23,7 @@ GOBUILD   = go build -trimpath -buildvcs=$(BUILDVCS)
 .DEFAULT_GOAL := help
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## build what is missing, serve OTLP on 127.0.0.1:4317 and :4318, log in ./audit-log; Ctrl-C drains
@@ -84,6 +84,29 @@ bin/.telemetrygen-$(TELEMETRYGEN_VERSION): Makefile
 	GOBIN=$(CURDIR)/bin go install $(TELEMETRYGEN)@$(TELEMETRYGEN_VERSION)
 	@touch $@
 
+# Where make bench writes: the disk that is measured. A full run: make bench BENCHFLAGS='-rounds 9 -time 2s -sets required,built,peers,growth'
+BENCHDIR   ?= .
+BENCHFLAGS ?= -rounds 3 -time 500ms -sets required,built
+
+.PHONY: bench
+bench: bench/_build/otelcol-bench ## this exporter beside its peers, about 3 minutes, table in bench/_build/table.md (BENCHFLAGS)
+	@$(GOBUILD) -o bin/auditlog ./cmd/auditlog
+	@go -C bench build -buildvcs=$(BUILDVCS) -o _build/bench ./cmd/bench
+	bench/_build/bench -dir $(BENCHDIR) -otelcol bench/_build/otelcol-bench -auditlog bin/auditlog -o bench/_build/table.md $(BENCHFLAGS)
+
+# Always built anew, of what stands in the tree: go knows what has changed.
+.PHONY: bench/_build/otelcol-bench
+bench/_build/otelcol-bench:
+	go run go.opentelemetry.io/collector/cmd/builder@v0.161.0 --config bench/collector/builder.yaml
+
+# What is compared: make bench-compare REF=v1.0.0 BENCH=Consume/hybrid COUNT=10
+BENCH ?= .
+COUNT ?= 6
+
+.PHONY: bench-compare
+bench-compare: ## benchstat of the Go benchmarks in bench, this tree against a revision (REF=..., BENCH=., COUNT=6)
+	@bench/compare "$(REF)" "$(BENCH)" "$(COUNT)"
+
 .PHONY: check
 check: fmt-check vet staticcheck race generated tidy-check ## formatting, vet (linux, darwin, windows), staticcheck, race, generated files, go.mod
 
@@ -91,7 +114,7 @@ check: fmt-check vet staticcheck race generated tidy-check ## formatting, vet (l
 fmt: ## format with gofumpt
 	$(GOFUMPT) -w $(GOFILES)
 
-GOFILES = $(shell find . -name "*.go" -not -path "./_build/*")
+GOFILES = $(shell find . -name "*.go" -not -path "*/_build/*")
 
 .PHONY: fmt-check
 fmt-check:
@@ -130,4 +153,4 @@ tidy-check:
 
 .PHONY: clean
 clean: ## remove bin and _build (never the log)
-	rm -rf bin _build
+	rm -rf bin _build bench/_build
