@@ -85,7 +85,7 @@ bin/.telemetrygen-$(TELEMETRYGEN_VERSION): Makefile
 	@touch $@
 
 # Where make bench writes: the disk that is measured. A full run: make bench BENCHFLAGS='-rounds 9 -time 2s -sets required,built,peers,growth'
-BENCHDIR   ?= .
+BENCHDIR   ?= bench/_build
 BENCHFLAGS ?= -rounds 3 -time 500ms -sets required,built
 
 .PHONY: bench
