@@ -34,7 +34,6 @@ type image struct {
 	how    crash
 	seed   uint64
 	at     time.Duration
-	before faultfs.Op
 	ledger ledger
 	story  int // how much of the world's had been told
 }

@@ -38,7 +38,7 @@ func (s *session) serve(requests int) {
 
 func (s *session) client(i int64, c client, requests int) {
 	r := rand.New(rand.NewPCG(s.seed, uint64(100+i)))
-	for k := range requests {
+	for k := 0; k < requests && !s.fs.Off(); k++ {
 		pause := time.Duration(r.Int64N(int64(c.pause)))
 		if r.IntN(8) == 0 {
 			pause *= 4 // long enough for batchInterval to pass
@@ -46,8 +46,8 @@ func (s *session) client(i int64, c client, requests int) {
 		time.Sleep(pause)
 		s.align(clientSlot + i)
 		id, padding := s.next(c.sizes[k%len(c.sizes)], c.critical), 20+r.IntN(500)
-		for s.attempt(c, id, padding) != nil && c.resends && !s.broken {
-			time.Sleep(100 * time.Millisecond)
+		for wait := 50 * time.Millisecond; s.attempt(c, id, padding) != nil && c.resends && !s.fs.Off(); wait *= 2 {
+			time.Sleep(min(wait, 5*time.Second))
 			s.align(clientSlot + i)
 		}
 	}
@@ -93,7 +93,7 @@ func (w *world) live(requests int) {
 			return
 		}
 	}
-	w.plan = nil
+	w.heal()
 	l := w.open()
 	if err := l.Close(); err != nil {
 		w.wrong("closing: %v", err)

@@ -129,9 +129,12 @@ func newWorld(t *testing.T, set setting, seed uint64) *world {
 }
 
 func (w *world) intercept(op faultfs.Op) faultfs.Outcome {
+	w.mu.Lock()
+	plan := w.plan
+	w.mu.Unlock()
 	var out faultfs.Outcome
-	if w.plan != nil {
-		if out = w.plan(op); out.Err != nil {
+	if plan != nil {
+		if out = plan(op); out.Err != nil {
 			w.tell("op %s fails %s: %v", op, out.Effect, out.Err)
 			w.change(func(g *ledger) {
 				g.recovered(w.now())
@@ -189,8 +192,17 @@ const (
 	slots       = 64
 	writerSlot  = 0
 	stepperSlot = 1
-	clientSlot  = 2 // and those after it
+	clientSlot  = 2  // and those after it
+	mainSlot    = 40 // of the test itself
 )
+
+// heal has no operation fail that begins from now on.
+func (w *world) heal() {
+	w.align(mainSlot)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.plan = nil
+}
 
 // align waits for the next instant of a slot.
 func (w *world) align(slot int64) {
@@ -237,16 +249,27 @@ func (w *world) add(n *int) {
 }
 
 // open opens the log, and again while the storage fails, as the exporter does.
-// All that stands in it is synced then, and all that was acknowledged stands.
+// All that stands in it is synced then, and all that was acknowledged stands. It
+// returns nil if the machine was turned off.
 func (w *world) open() *tracked {
 	w.align(stepperSlot)
-	for range 100 {
+	for try := range 100 {
+		if try == 20 {
+			w.heal()
+			w.align(stepperSlot)
+		}
 		o := chain.Options{Directory: faultDir, FS: w.fs, Software: "test", BootID: w.fs.BootID(), MaxSize: w.maxSize}
 		if w.options != nil {
 			w.options(&o)
 		}
 		l, err := chain.Open(w.t.Context(), o)
 		w.tell("open: %v", err)
+		if w.fs.Off() {
+			if err == nil {
+				_ = l.Abandon()
+			}
+			return nil
+		}
 		if err == nil {
 			log := &tracked{Writer: l, w: w, ids: map[*chain.Batch]int{}}
 			w.snap(death, 0).checkStanding()
@@ -283,6 +306,9 @@ type session struct {
 
 func (w *world) begin() *session {
 	s := &session{world: w, log: w.open()}
+	if s.log == nil {
+		return nil
+	}
 	s.c = flush.New(s.log, flush.Options[*chain.Batch]{
 		Mode: w.set.mode, CriticalImmediate: w.set.critical,
 		BatchSize: batchSize, BatchInterval: batchInterval, SyncTimeout: syncTimeout, MaxInFlight: 1 << 20,
