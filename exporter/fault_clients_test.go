@@ -46,8 +46,8 @@ func (s *session) client(i int64, c client, requests int) {
 		time.Sleep(pause)
 		s.align(clientSlot + i)
 		id, padding := s.next(c.sizes[k%len(c.sizes)], c.critical), 20+r.IntN(500)
-		for wait := 50 * time.Millisecond; s.attempt(c, id, padding) != nil && c.resends && !s.fs.Off(); wait *= 2 {
-			time.Sleep(min(wait, 5*time.Second))
+		for try := 0; s.attempt(c, id, padding) != nil && c.resends && try < 20 && !s.fs.Off(); try++ {
+			time.Sleep(min(50*time.Millisecond<<try, 5*time.Second))
 			s.align(clientSlot + i)
 		}
 	}

@@ -26,14 +26,14 @@ const short = 2
 func TestEveryFailurePoint(t *testing.T) {
 	inEverySetting(t, func(t *testing.T, set setting) {
 		var total counts
-		lives, ops := 0, newWorld(t, set, 0).fails(0, 0, outcomes[0], 0)
+		lives, ops := 0, newWorld(t, set, 0).failsAt(0, 0, outcomes[0], 0)
 		for n := 1; n <= ops && !t.Failed(); n++ {
 			for i := range len(outcomes) {
 				if tried := (n+set.index)%4 + 4*i; tried >= *faults {
 					continue
 				}
 				w := newWorld(t, set, uint64(n))
-				ops = w.fails(n, 1, outcomes[(n*7+i)%len(outcomes)], 1)
+				ops = w.failsAt(n, 1, outcomes[(n*7+i)%len(outcomes)], 1)
 				total.plus(w.counts)
 				lives++
 			}
@@ -42,9 +42,9 @@ func TestEveryFailurePoint(t *testing.T) {
 	})
 }
 
-// fails lives a life in which count operations from n on fail, and checks about
+// failsAt lives a life in which count operations from n on fail, and checks about
 // so many crashes after them. It returns how many operations there were.
-func (w *world) fails(n, count int, out faultfs.Outcome, crashes int) (ops int) {
+func (w *world) failsAt(n, count int, out faultfs.Outcome, crashes int) (ops int) {
 	rng := rand.New(rand.NewPCG(w.seed, 3))
 	w.plan = failing(n, count, out)
 	var images []*image

@@ -151,7 +151,7 @@ func (w *world) goOn(im *image) {
 func TestRandomRuns(t *testing.T) {
 	inEverySetting(t, func(t *testing.T, set setting) {
 		var total counts
-		runs := 50 * *faults
+		runs := 100 * *faults
 		for seed := range uint64(runs) {
 			w := newWorld(t, set, seed+uint64(set.index)<<32)
 			w.run()

@@ -58,10 +58,11 @@ const (
 // world is a machine with a log, clients, and a clock on which every operation
 // takes a time that is drawn by seed.
 type world struct {
-	t    *testing.T
-	fs   *faultfs.FS
-	set  setting
-	seed uint64
+	t     *testing.T
+	fs    *faultfs.FS
+	set   setting
+	seed  uint64
+	hooks sync.Mutex // held while one of the next three runs
 	// plan has operations fail; look is called as each begins and ends.
 	plan func(faultfs.Op) faultfs.Outcome
 	look func(faultfs.Op)
@@ -129,33 +130,43 @@ func newWorld(t *testing.T, set setting, seed uint64) *world {
 }
 
 func (w *world) intercept(op faultfs.Op) faultfs.Outcome {
-	w.mu.Lock()
-	plan := w.plan
-	w.mu.Unlock()
-	var out faultfs.Outcome
-	if plan != nil {
-		if out = plan(op); out.Err != nil {
-			w.tell("op %s fails %s: %v", op, out.Effect, out.Err)
-			w.change(func(g *ledger) {
-				g.recovered(w.now())
-				g.trouble = append(g.trouble, period{from: w.now()})
-			})
-		}
+	out, d := w.decide(op)
+	if out.Err != nil {
+		w.tell("op %s fails %s: %v", op, out.Effect, out.Err)
+		w.change(func(g *ledger) {
+			g.recovered(w.now())
+			g.trouble = append(g.trouble, period{from: w.now()})
+		})
+	}
+	if d > 0 {
+		time.Sleep((d + slots - 1) / slots * slots)
+		w.looks(op)
+	}
+	return out
+}
+
+// decide says what becomes of an operation and how long it takes.
+func (w *world) decide(op faultfs.Op) (out faultfs.Outcome, d time.Duration) {
+	w.hooks.Lock()
+	defer w.hooks.Unlock()
+	if w.plan != nil {
+		out = w.plan(op)
 	}
 	if w.look != nil {
 		w.look(op)
 	}
-	d := duration(w.seed, op)
 	if w.takes != nil {
-		d = w.takes(op)
+		return out, w.takes(op)
 	}
-	if d > 0 {
-		time.Sleep((d + slots - 1) / slots * slots)
-		if w.look != nil {
-			w.look(op)
-		}
+	return out, duration(w.seed, op)
+}
+
+func (w *world) looks(op faultfs.Op) {
+	w.hooks.Lock()
+	defer w.hooks.Unlock()
+	if w.look != nil {
+		w.look(op)
 	}
-	return out
 }
 
 // errs are what storage fails with.
@@ -199,9 +210,14 @@ const (
 // heal has no operation fail that begins from now on.
 func (w *world) heal() {
 	w.align(mainSlot)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.plan = nil
+	w.fails(nil)
+}
+
+// fails has plan decide which operations fail.
+func (w *world) fails(plan func(faultfs.Op) faultfs.Outcome) {
+	w.hooks.Lock()
+	defer w.hooks.Unlock()
+	w.plan = plan
 }
 
 // align waits for the next instant of a slot.

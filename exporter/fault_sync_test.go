@@ -106,7 +106,7 @@ func (w *world) syncFails(fail map[string]run, effect faultfs.Effect) (failed in
 	var images []*image
 	w.look = func(op faultfs.Op) {
 		// A failover takes some 20 operations.
-		if last > 0 && op.N < last+30 && rng.IntN(16) < *faults {
+		if last > 0 && op.N < last+30 && rng.IntN(32) < *faults {
 			images = append(images, w.snap(powerCut, rng.Uint64()), w.snap(death, 0))
 		}
 	}
