@@ -68,7 +68,7 @@ func (s *session) attempt(c client, id, padding int) error {
 func (s *session) insist() {
 	began := s.now()
 	id := s.next(1, true)
-	for s.send(s.t.Context(), id, true, 20) != nil {
+	for s.send(s.t.Context(), id, true, 20) != nil && !s.fs.Off() {
 		if s.now()-began > time.Minute {
 			s.wrong("the log has not recovered after %s", s.now()-began)
 			return
@@ -76,7 +76,7 @@ func (s *session) insist() {
 		time.Sleep(100 * time.Millisecond)
 		s.align(clientSlot + int64(len(clients)))
 	}
-	if st := s.c.Stats(); !st.State.Healthy {
+	if st := s.c.Stats(); !st.State.Healthy && !s.fs.Off() {
 		s.wrong("acknowledging, but %v", st.State)
 	}
 }

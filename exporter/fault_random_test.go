@@ -112,8 +112,7 @@ func (w *world) runOnce(c *chance) (left *image) {
 		return left
 	}
 	s.serve(1 + c.IntN(4))
-	if !w.fs.Off() {
-		w.heal()
+	if w.heal(); !w.fs.Off() {
 		s.insist()
 	}
 	_ = s.end()

@@ -2,6 +2,7 @@ package faultfs_test
 
 import (
 	"fmt"
+	"io/fs"
 	"strings"
 	"syscall"
 	"testing"
@@ -346,5 +347,37 @@ func TestOutsideKeepsNoRules(t *testing.T) {
 	require.NoError(t, s.RemoveOutside(logDir))
 	_, err = s.Stat(first)
 	require.True(t, durable.IsNotExist(err))
+	require.Empty(t, s.breaches)
+}
+
+func TestTruncatedOutside(t *testing.T) {
+	s := newStage(t)
+	f := s.segment(first, "abcdef")
+	write(t, f, "ghi", 6)
+	require.NoError(t, s.TruncateOutside(first, 4))
+	require.Equal(t, map[string]int{"abcd": 400}, s.images(first, same))
+	info, err := f.Stat()
+	require.NoError(t, err)
+	require.EqualValues(t, 4, info.Size)
+	require.Empty(t, s.breaches)
+	write(t, f, "jkl", 9)
+	require.Len(t, s.breaches, 1, "the hole is the writer's fault")
+}
+
+func TestSymlinkIsNotFollowed(t *testing.T) {
+	s := newStage(t)
+	f := s.segment(first, "abc")
+	require.NoError(t, s.SymlinkOutside(first))
+	info, err := s.Stat(first)
+	require.NoError(t, err)
+	require.NotZero(t, info.Mode&fs.ModeSymlink)
+	_, err = s.Open(first)
+	require.ErrorIs(t, err, syscall.ELOOP)
+	_, err = s.OpenWrite(first)
+	require.ErrorIs(t, err, syscall.ELOOP)
+	info, err = f.Stat()
+	require.NoError(t, err)
+	require.Zero(t, info.Links)
+	require.NoError(t, s.Rename(first, first+".foreign"))
 	require.Empty(t, s.breaches)
 }

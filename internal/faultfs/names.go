@@ -74,6 +74,8 @@ func (f *FS) open(path string, need fs.FileMode) (durable.File, error) {
 			return err
 		case n.isDir():
 			return syscall.EISDIR
+		case n.mode&fs.ModeSymlink != 0:
+			return syscall.ELOOP
 		case n.mode.Perm()&need != need:
 			return fs.ErrPermission
 		}
