@@ -24,10 +24,11 @@ type Exporter struct {
 	Config  func(dir string) map[string]any
 }
 
-// Audit is this exporter. flush is its section of the configuration.
+// Audit is this exporter. flush is its section of the configuration. Its memory
+// budget lets in 256 callers with requests of 512.
 func Audit(name string, flush map[string]any) Exporter {
 	return Exporter{name, auditexporter.NewFactory(), func(dir string) map[string]any {
-		return map[string]any{"directory": dir + "/audit", "flush": flush}
+		return map[string]any{"directory": dir + "/audit", "flush": flush, "max_in_flight_mib": 512}
 	}}
 }
 
