@@ -98,24 +98,26 @@ func (r *rig) settle() {
 	r.checkLeftovers()
 }
 
+// TestEveryFailurePoint fails every operation of a life, in both ways and, of a
+// write, half; with so many kinds of error as -faults says, of five.
 func TestEveryFailurePoint(t *testing.T) {
 	inBubble(t, 1, func(t *testing.T) {
-		for n := 1; ; n++ {
-			ops := 0
-			for _, effect := range []faultfs.Effect{faultfs.Nothing, faultfs.Half, faultfs.All} {
-				r := newRig(t)
-				out := faultfs.Outcome{Err: errs[n%len(errs)], Effect: effect}
-				r.tell("fails at %d %s with %v", n, effect, out.Err)
-				r.intercept(failing(n, 1, out))
-				r.live()
-				ops = r.fs.Ops()
-				r.intercept(nil)
-				r.settle()
-			}
-			if n > ops {
-				t.Log("operations:", n)
-				return
+		lives, ops := 0, 1
+		for n := 1; n <= ops; n++ {
+			for k := range min(*faults, len(errs)) {
+				for _, effect := range []faultfs.Effect{faultfs.Nothing, faultfs.Half, faultfs.All} {
+					r := newRig(t)
+					out := faultfs.Outcome{Err: errs[(n+k)%len(errs)], Effect: effect}
+					r.tell("fails at %d %s with %v", n, effect, out.Err)
+					r.intercept(failing(n, 1, out))
+					r.live()
+					ops = max(ops, r.fs.Ops())
+					r.intercept(nil)
+					r.settle()
+					lives++
+				}
 			}
 		}
+		t.Logf("operations: %d, lives: %d", ops, lives)
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/otelaudit/auditexporter/internal/faultfs"
 )
@@ -37,7 +38,7 @@ func (c *chance) outcome(r *rig, op faultfs.Op) faultfs.Outcome {
 	return faultfs.Outcome{Err: errs[c.IntN(len(errs))], Effect: effects[c.IntN(len(effects))]}
 }
 
-// step does something at random.
+// step does something at random: a clock may jump, too.
 func (c *chance) step(r *rig) {
 	if r.w == nil {
 		r.full = c.IntN(4) == 0
@@ -57,6 +58,10 @@ func (c *chance) step(r *rig) {
 		r.close()
 	case 8:
 		r.fs.SetSpace(int64(c.IntN(4000)))
+	case 9:
+		by := time.Duration(c.Int64N(int64(1000*time.Hour))) - 500*time.Hour
+		r.w.SetWallClock(func() time.Time { return time.Now().Round(0).Add(by) })
+		r.tell("clock jumps to %s", by)
 	}
 }
 

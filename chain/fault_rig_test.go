@@ -25,6 +25,8 @@ type rig struct {
 	full  bool          // verify all at start
 	// sameBoot: a power cut is not told from the death of the process.
 	sameBoot bool
+	// appended: a segment may be longer than its writer made it.
+	appended bool
 	// during is called once while a Sync of the segment is under way.
 	during func()
 	// heal ends what makes attempts fail; it is called after some have.
@@ -42,7 +44,7 @@ func (r *rig) tell(format string, args ...any) {
 
 // on continues on another file system, after a crash.
 func (r *rig) on(f *faultfs.FS) *rig {
-	return &rig{t: r.t, fs: f, model: r.model.clone(), next: r.next, full: r.full, sameBoot: r.sameBoot, story: append([]string(nil), r.story...)}
+	return &rig{t: r.t, fs: f, model: r.model.clone(), next: r.next, full: r.full, sameBoot: r.sameBoot, appended: r.appended, story: append([]string(nil), r.story...)}
 }
 
 func (r *rig) bootID() string {

@@ -19,6 +19,11 @@ var touches = map[string]func(r *rig, folder, segment string) error{
 	"replaced": func(r *rig, folder, segment string) error {
 		return r.fs.RenameOutside(filepath.Join(folder, "mark"), segment)
 	},
+	"symlinked": func(r *rig, _, segment string) error { return r.fs.SymlinkOutside(segment) },
+	"appended to": func(r *rig, _, segment string) error {
+		r.appended = true
+		return r.fs.WriteOutside(segment, []byte("{}\n"), int64(len(r.fs.Files("/")[segment[1:]])))
+	},
 	"folder removed":    func(r *rig, folder, _ string) error { return r.fs.RemoveOutside(folder) },
 	"directory removed": func(r *rig, _, _ string) error { return r.fs.RemoveOutside(faultDir) },
 }

@@ -207,17 +207,12 @@ const (
 	mainSlot    = 40 // of the test itself
 )
 
-// heal has no operation fail that begins from now on.
+// heal has no operation fail or stall that begins from now on.
 func (w *world) heal() {
 	w.align(mainSlot)
-	w.fails(nil)
-}
-
-// fails has plan decide which operations fail.
-func (w *world) fails(plan func(faultfs.Op) faultfs.Outcome) {
 	w.hooks.Lock()
 	defer w.hooks.Unlock()
-	w.plan = plan
+	w.plan, w.takes = nil, nil
 }
 
 // align waits for the next instant of a slot.
