@@ -27,6 +27,8 @@ type rig struct {
 	sameBoot bool
 	// appended: a segment may be longer than its writer made it.
 	appended bool
+	// gapped: synced entries were removed from outside, so the log is not whole.
+	gapped bool
 	// during is called once while a Sync of the segment is under way.
 	during func()
 	// heal ends what makes attempts fail; it is called after some have.
@@ -44,7 +46,7 @@ func (r *rig) tell(format string, args ...any) {
 
 // on continues on another file system, after a crash.
 func (r *rig) on(f *faultfs.FS) *rig {
-	return &rig{t: r.t, fs: f, model: r.model.clone(), next: r.next, full: r.full, sameBoot: r.sameBoot, appended: r.appended, story: append([]string(nil), r.story...)}
+	return &rig{t: r.t, fs: f, model: r.model.clone(), next: r.next, full: r.full, sameBoot: r.sameBoot, appended: r.appended, gapped: r.gapped, story: append([]string(nil), r.story...)}
 }
 
 func (r *rig) bootID() string {

@@ -100,25 +100,26 @@ type markFile struct {
 
 // openMark opens the mark of a log for writing, after readers have judged by
 // it, or makes it.
-func openMark(fsys durable.FS, folder string, id LogID, perm fs.FileMode) (*markFile, error) {
+func openMark(fsys durable.FS, folder string, id LogID, perm fs.FileMode) (m *markFile, made bool, err error) {
 	name := filepath.Join(folder, markName)
 	f, err := fsys.OpenWrite(name)
 	if durable.IsNotExist(err) {
+		made = true
 		f, err = fsys.Create(name, perm)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("couldn't open mark: %w", err)
+		return nil, false, fmt.Errorf("couldn't open mark: %w", err)
 	}
 	b := make([]byte, markSlot)
 	first, firstOK := Mark{}, false
 	if n, _ := f.ReadAt(b, 0); n == markSlot {
 		first, firstOK = ParseMark(b, id)
 	}
-	m := &markFile{f: f}
+	m = &markFile{f: f}
 	if newest, ok := ReadMark(fsys, folder, id); firstOK && ok && newest == first {
 		m.next = 1
 	}
-	return m, nil
+	return m, made, nil
 }
 
 func (m *markFile) write(mark Mark) error {

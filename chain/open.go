@@ -234,10 +234,19 @@ func (w *Writer) enterFolder() error {
 	return nil
 }
 
-// openMark opens the mark, which the log can do without.
+// openMark opens the mark, which the log can do without. The name of a new one is
+// made durable: with it, a folder without segments is no log that was never born.
 func (w *Writer) openMark() {
+	var made bool
 	var err error
-	if w.mark, err = openMark(w.o.FS, w.folder, w.id, w.o.FileMode); err != nil {
+	if w.mark, made, err = openMark(w.o.FS, w.folder, w.id, w.o.FileMode); err != nil {
 		w.o.Notice(Notice{Text: "the log goes on without a mark", Attrs: map[string]any{"error": err.Error()}})
+		return
+	}
+	if !made {
+		return
+	}
+	if err := w.o.FS.SyncDir(w.folder); err != nil {
+		w.o.Notice(Notice{Text: "a power cut may take the mark", Attrs: map[string]any{"error": err.Error()}})
 	}
 }

@@ -40,17 +40,22 @@ func (w *Writer) restore(cause error) error {
 	if !w.suspect {
 		return nil
 	}
-	w.reopenMark()
 	return w.missEarlier()
 }
 
-// reopenMark goes on in the file that has the mark's name, or a new one.
-func (w *Writer) reopenMark() {
+// restoreMark goes on in the file that has the mark's name, or a new one. It
+// comes before anything of the log is moved or copied: a folder with a mark and
+// no segment is tampering, one without would be taken for a log never born.
+func (w *Writer) restoreMark() {
 	if w.mark != nil {
 		w.mark.f.Close()
 		w.mark = nil
 	}
 	w.openMark()
+	w.mu.Lock()
+	p := w.synced
+	w.mu.Unlock()
+	w.writeMark(p, true)
 }
 
 // restoreDirectory makes sure that the directory's name is that of the folder
@@ -98,6 +103,7 @@ func (w *Writer) restoreFolder() error {
 	if err := w.o.FS.SyncDir(w.o.Directory); err != nil {
 		return fmt.Errorf("couldn't sync directory: %w", err)
 	}
+	w.restoreMark()
 	l, err := listFolder(w.o.FS, w.folder)
 	if err != nil {
 		return err
@@ -135,8 +141,13 @@ func (w *Writer) restoreSegment() error {
 		return nil
 	}
 	w.suspect = true
-	synced := io.NewSectionReader(seg.file, 0, w.synced.offset)
-	c, err := checkSegment(synced, seg.name, w.id, seg.after, 0, nil)
+	w.restoreMark()
+	w.mu.Lock()
+	end := w.written.offset
+	w.mu.Unlock()
+	// What is exposed is copied, too, though the next segment will hold it: the
+	// process may die before that is born.
+	c, err := checkSegment(io.NewSectionReader(seg.file, 0, end), seg.name, w.id, seg.after, 0, nil)
 	if err != nil {
 		return fmt.Errorf("couldn't read segment %s back: %w", seg.name, err)
 	}
@@ -203,6 +214,19 @@ func (w *Writer) missEarlier() error {
 
 // miss notes a range, in place of one known before of that segment.
 func (w *Writer) miss(r Range) {
+	if !w.note(r) {
+		return
+	}
+	w.o.Notice(Notice{Text: "bytes of the log were removed from outside and could not be copied back", Attrs: map[string]any{
+		"segment": r.Segment, "offset": r.Offset, "length": r.Length,
+	}})
+}
+
+// note is miss, and tells whether that is news.
+func (w *Writer) note(r Range) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.missing = slices.Clone(w.missing) // Info has handed it out
 	i := slices.IndexFunc(w.missing, func(m Range) bool { return m.Segment == r.Segment })
 	switch {
 	case i < 0:
@@ -210,9 +234,7 @@ func (w *Writer) miss(r Range) {
 	case r.Offset < w.missing[i].Offset:
 		w.missing[i] = r
 	default:
-		return
+		return false
 	}
-	w.o.Notice(Notice{Text: "bytes of the log were removed from outside and could not be copied back", Attrs: map[string]any{
-		"segment": r.Segment, "offset": r.Offset, "length": r.Length,
-	}})
+	return true
 }
