@@ -139,7 +139,8 @@ func (w *world) goOn(im *image) {
 				r.acked = 0
 			}
 		}
-		g.written, g.syncs, g.trouble = nil, nil, nil
+		// Nobody syncs what is exposed until the log is open again.
+		g.written, g.syncs, g.trouble = nil, nil, []period{{from: im.at}}
 	})
 	w.fs = im.fs
 	w.fs.Intercept(w.intercept)
