@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"syscall"
 
 	"github.com/otelaudit/auditexporter/internal/durable"
 )
@@ -77,17 +78,29 @@ func (m Mark) before(o Mark) bool {
 
 // ReadMark reads the mark of the log in folder.
 func ReadMark(fsys durable.FS, folder string, id LogID) (m Mark, ok bool) {
-	f, err := fsys.Open(filepath.Join(folder, markName))
-	if err != nil {
-		return Mark{}, false
-	}
-	defer f.Close()
+	m, ok, _ = readMark(fsys, folder, id)
+	return m, ok
+}
+
+// readMark is [ReadMark], but returns an error if the mark may be found when the
+// process has what it lacks now. Whatever else keeps the mark from being read
+// counts as none.
+func readMark(fsys durable.FS, folder string, id LogID) (m Mark, ok bool, err error) {
 	b := make([]byte, 2*markSlot)
-	n, err := f.ReadAt(b, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return Mark{}, false
+	n := 0
+	f, err := fsys.Open(filepath.Join(folder, markName))
+	if err == nil {
+		defer f.Close()
+		n, err = f.ReadAt(b, 0)
 	}
-	return ParseMark(b[:n], id)
+	switch {
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOMEM):
+		return Mark{}, false, fmt.Errorf("couldn't read mark: %w", err)
+	case err != nil && !errors.Is(err, io.EOF):
+		return Mark{}, false, nil
+	}
+	m, ok = ParseMark(b[:n], id)
+	return m, ok, nil
 }
 
 // markFile writes marks, alternately into the two slots. An error of it refuses

@@ -83,7 +83,10 @@ func (w *Writer) examine(l listing) (n newest, err error) {
 		}
 		prev = o.Previous.Head
 	}
-	mark, marked := ReadMark(w.o.FS, w.folder, w.id)
+	mark, marked, err := readMark(w.o.FS, w.folder, w.id)
+	if err != nil {
+		return n, err
+	}
 	if n.file, err = w.openNewest(l.segments[last]); err != nil {
 		return n, err
 	}
