@@ -9,6 +9,8 @@ import "crypto/sha256"
 type Batch struct {
 	buf    []byte
 	bodies []body
+	first  uint64
+	links  []Hash
 }
 
 // body is the bytes buf[previous body's end:end] of a batch.
@@ -34,6 +36,14 @@ func (b *Batch) end(buf []byte, k Kind) {
 	b.buf = buf
 }
 
+// First returns the sequence number that the last write of b gave its first
+// entry, 0 if there was none. A failover gives others to what it keeps.
+func (b *Batch) First() uint64 { return b.first }
+
+// Hash returns the hash of b's i-th entry, from 0, that the last write of b gave
+// it. Its writer must have been opened with [Options.KeepHashes].
+func (b *Batch) Hash(i int) Hash { return b.links[i] }
+
 // Len returns the number of entries.
 func (b *Batch) Len() int { return len(b.bodies) }
 
@@ -52,15 +62,24 @@ func (b *Batch) events() int {
 }
 
 // Reset empties b and keeps its memory for the next request.
-func (b *Batch) Reset() { b.buf, b.bodies = b.buf[:0], b.bodies[:0] }
+func (b *Batch) Reset() {
+	b.buf, b.bodies, b.links, b.first = b.buf[:0], b.bodies[:0], b.links[:0], 0
+}
 
 // appendLines appends the lines of b's entries, which follow head, and returns
 // the new head.
 func (b *Batch) appendLines(dst []byte, head Head, l *linker) ([]byte, Head) {
 	start := 0
+	b.first, b.links = head.Seq+1, b.links[:0]
 	for _, e := range b.bodies {
 		prev := head.Hash
 		head = l.next(head, e.kind, e.hash)
+		if l.keep {
+			b.links = append(b.links, head.Hash)
+		}
+		if l.tell {
+			l.links = append(l.links, head.Hash)
+		}
 		dst = appendLine(dst, prev, head, e.kind, b.buf[start:e.end])
 		start = e.end
 	}

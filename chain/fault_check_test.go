@@ -99,6 +99,11 @@ func (r *rig) checkLog() (events []string) {
 	if seq := r.model.head.Seq; seq > 0 && (seq >= uint64(len(l.heads)) || l.heads[seq] != r.model.head) {
 		r.fatal("synced entry %d is gone, or another", seq)
 	}
+	for _, told := range r.told {
+		if !r.gapped && (told.Seq >= uint64(len(l.heads)) || l.heads[told.Seq] != told) {
+			r.fatal("entry %d, told as synced, is gone, or another", told.Seq)
+		}
+	}
 	if l.folder == "" {
 		return nil
 	}
@@ -158,6 +163,9 @@ func (r *rig) checkSynced() {
 		return
 	}
 	info, l := r.w.Info(), r.find()
+	if last := r.told[len(r.told)-1]; last != info.Synced {
+		r.fatal("entry %d is synced, and %d is the last told", info.Synced.Seq, last.Seq)
+	}
 	if info.Synced.Seq >= uint64(len(l.heads)) || l.heads[info.Synced.Seq] != info.Synced {
 		r.fatal("entry %d, called synced, does not stand", info.Synced.Seq)
 	}

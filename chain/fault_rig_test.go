@@ -3,6 +3,7 @@ package chain_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -33,6 +34,9 @@ type rig struct {
 	during func()
 	// heal ends what makes attempts fail; it is called after some have.
 	heal func()
+	// told are the heads that this and earlier writers told of as synced.
+	told  []chain.Head
+	fresh bool // the writer has told nothing
 	// story is what was done, for the message of a failure.
 	story []string
 }
@@ -46,7 +50,7 @@ func (r *rig) tell(format string, args ...any) {
 
 // on continues on another file system, after a crash.
 func (r *rig) on(f *faultfs.FS) *rig {
-	return &rig{t: r.t, fs: f, model: r.model.clone(), next: r.next, full: r.full, sameBoot: r.sameBoot, appended: r.appended, gapped: r.gapped, story: append([]string(nil), r.story...)}
+	return &rig{t: r.t, fs: f, model: r.model.clone(), next: r.next, full: r.full, sameBoot: r.sameBoot, appended: r.appended, gapped: r.gapped, told: slices.Clone(r.told), story: append([]string(nil), r.story...)}
 }
 
 func (r *rig) bootID() string {
@@ -60,7 +64,8 @@ const patience = 40 // attempts at something that fails
 
 func (r *rig) open() {
 	for i := range patience {
-		o := chain.Options{Directory: faultDir, FS: r.fs, Software: "test", BootID: r.bootID()}
+		r.fresh = true
+		o := chain.Options{Directory: faultDir, FS: r.fs, Software: "test", BootID: r.bootID(), Synced: r.hear}
 		if r.full {
 			o.VerifyOnStart = chain.VerifyFull
 		}
@@ -85,6 +90,17 @@ func (r *rig) open() {
 		r.failing(i)
 	}
 	r.fatal("log can't be opened")
+}
+
+// hear is told what is synced: each entry once, in order.
+func (r *rig) hear(first uint64, hashes []chain.Hash) {
+	if n := len(r.told); !r.fresh && r.told[n-1].Seq+1 != first {
+		r.fatal("entry %d is told as synced after %d", first, r.told[n-1].Seq)
+	}
+	for i, h := range hashes {
+		r.told = append(r.told, chain.Head{Seq: first + uint64(i), Hash: h})
+	}
+	r.fresh = false
 }
 
 func (r *rig) failing(attempt int) {

@@ -94,7 +94,12 @@ func (k Kind) String() string {
 }
 
 // linker computes link hashes; its buffer is reused, so one goroutine owns it.
-type linker struct{ buf []byte }
+type linker struct {
+	buf   []byte
+	keep  bool   // each batch keeps its entries' hashes
+	tell  bool   // links takes them
+	links []Hash // of all entries since it was emptied
+}
 
 // next returns the hash of the entry that follows prev:
 //

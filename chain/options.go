@@ -57,6 +57,15 @@ type Options struct {
 	// is of the same boot, or of one not known, is written over itself when opened.
 	BootID string
 
+	// Synced is told the hashes of all entries that this Writer made, system
+	// entries, too, from its first opening entry on: once the sync that covers them
+	// has returned, in order, each once and never taken back. first is the sequence
+	// number of the first of them; hashes may be read during the call only. It is
+	// called from within the writer's methods and must return soon; nil: nobody is.
+	Synced func(first uint64, hashes []Hash)
+	// KeepHashes makes [Batch.Hash] work.
+	KeepHashes bool
+
 	// Notice takes what an operator should know and nothing else tells; nil
 	// drops it. It is called from within the writer's methods.
 	Notice func(Notice)

@@ -17,7 +17,8 @@ type segment struct {
 	id       durable.Info // device and inode, as the path must have them
 	after    Head         // the head before its first entry
 	born     time.Time
-	bornSize int64 // bytes it held then
+	bornSize int64  // bytes it held then
+	links    []Hash // of the entries it was born with, until they are told
 }
 
 // birth makes the segment that follows previous, with an opening entry, more
@@ -46,7 +47,7 @@ func (w *Writer) birth(previous *Previous, o Opened, more []any, keep []*Batch) 
 	for _, e := range append([]any{o}, more...) {
 		first.EndSystem(append(first.Buffer(), marshalSystem(e)...))
 	}
-	link := &linker{}
+	link := &linker{keep: w.o.KeepHashes, tell: w.o.Synced != nil}
 	buf, head := first.appendLines(nil, after, link)
 	for _, b := range keep {
 		buf, head = b.appendLines(buf, head, link)
@@ -56,7 +57,7 @@ func (w *Writer) birth(previous *Previous, o Opened, more []any, keep []*Batch) 
 	if err != nil {
 		return nil, 0, Head{}, fmt.Errorf("couldn't write segment %s: %w", name, err)
 	}
-	seg := &segment{name: name, path: path, file: f, after: after, born: time.Now(), bornSize: int64(len(buf))}
+	seg := &segment{name: name, path: path, file: f, after: after, born: time.Now(), bornSize: int64(len(buf)), links: link.links}
 	if seg.id, err = f.Stat(); err == nil {
 		if err = w.o.FS.Rename(path+tempExt, path); err == nil {
 			// From here the name may stand, so nothing is ever again written to the

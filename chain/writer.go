@@ -33,6 +33,7 @@ type Writer struct {
 	earlier []extent // the segments before seg that were there
 	missing []Range  // what of them, and of seg, is known to be gone
 	suspect bool     // the log was touched since seg was born
+	told    []chunk  // scratch of advance
 
 	mu      sync.Mutex // guards all below
 	seg     *segment
@@ -59,8 +60,10 @@ type point struct {
 
 // chunk is the bytes of one Write and where they end.
 type chunk struct {
-	buf []byte
-	end int64
+	buf   []byte
+	end   int64
+	first uint64 // seq of its first entry
+	links []Hash // of its entries, if Options.Synced is to be told
 }
 
 // Counts only grow.
@@ -109,6 +112,7 @@ func (w *Writer) Write(batches []*Batch) error {
 		batches = append([]*Batch{w.systemBatch(ClockJumped{SystemEvent: w.event(TypeClockJumped), By: by.String()})}, batches...)
 	}
 	head, counts := from.head, Counts{}
+	w.link.keep, w.link.tell, w.link.links = w.o.KeepHashes, w.o.Synced != nil, nil
 	for _, b := range batches {
 		buf, head = b.appendLines(buf, head, &w.link)
 		events := b.events()
@@ -128,7 +132,7 @@ func (w *Writer) Write(batches []*Batch) error {
 	w.mu.Lock()
 	// Known before the bytes can be there: a Sync that runs meanwhile compares
 	// the file's size with it, and a cut is of all that was handed over.
-	w.chunks, w.handed = append(w.chunks, chunk{buf: buf, end: end}), end
+	w.chunks, w.handed = append(w.chunks, chunk{buf: buf, end: end, first: from.head.Seq + 1, links: w.link.links}), end
 	w.mu.Unlock()
 	_, err := seg.file.WriteAt(buf, from.offset)
 
@@ -201,14 +205,26 @@ func (w *Writer) handedTo() int64 {
 // advance notes that the segment is synced up to p.
 func (w *Writer) advance(p point) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.synced = p
 	n := 0
 	for n < len(w.chunks) && w.chunks[n].end <= p.offset {
 		w.giveBuffer(w.chunks[n].buf)
 		n++
 	}
+	w.told = append(w.told[:0], w.chunks[:n]...)
 	w.chunks = append(w.chunks[:0], w.chunks[n:]...)
+	w.mu.Unlock()
+	for _, c := range w.told {
+		w.tell(c.first, c.links)
+	}
+	clear(w.told)
+}
+
+// tell is called by Sync and what excludes it, so that it is never out of order.
+func (w *Writer) tell(first uint64, links []Hash) {
+	if w.o.Synced != nil && len(links) > 0 {
+		w.o.Synced(first, links)
+	}
 }
 
 // writeMark notes that everything up to p is synced. Failing to refuses nothing.
@@ -277,6 +293,8 @@ func (w *Writer) previous() *Previous {
 
 // adopt makes a born segment the one to append to and seals the one before.
 func (w *Writer) adopt(seg *segment, size int64, head Head, system, events int) {
+	first, links := seg.after.Seq+1, seg.links
+	seg.links = nil
 	w.mu.Lock()
 	old, sealed := w.seg, w.synced.offset
 	for _, c := range w.chunks {
@@ -290,6 +308,7 @@ func (w *Writer) adopt(seg *segment, size int64, head Head, system, events int) 
 	w.counts.Bytes += uint64(size)
 	w.mu.Unlock()
 	w.writeMark(p, true)
+	w.tell(first, links)
 	if old != nil {
 		w.earlier = append(w.earlier, extent{name: old.name, length: sealed})
 		w.seal(old)

@@ -132,7 +132,7 @@ func newAudit(set collector.Settings, o Options, s storage) (*audit, error) {
 	a.flush = flush.Options[*chain.Batch]{
 		Mode: mode, BatchSize: o.BatchSize, BatchInterval: o.BatchInterval,
 		CriticalImmediate: o.CriticalImmediate, SyncTimeout: o.SyncTimeout, MaxInFlight: o.MaxInFlight,
-		Release: a.encoder.batches.put, OnState: a.health.state,
+		Release: func(b *chain.Batch, _ bool) { a.encoder.batches.put(b) }, OnState: a.health.state,
 	}
 	a.refusals.encoder = a.encoder
 	a.gate.Store(&gate{refusal: errNotStarted})

@@ -63,6 +63,22 @@ func TestFillingBudgetStartsSync(t *testing.T) {
 	})
 }
 
+// A refused client comes again: what nobody would sync for a while must not stand in its way then.
+func TestFullBudgetStartsSync(t *testing.T) {
+	o := hybrid()
+	o.MaxInFlight = 100
+	test(t, o, nil, func(r *rig) {
+		require.NoError(t, r.async(1, false).err)
+		_, err := r.submit(context.Background(), 50, false)
+		require.ErrorIs(t, err, flush.ErrOverloaded)
+		r.sleep(0)
+		require.Zero(t, r.Stats().Exposed)
+		large := r.async(50, false)
+		require.NoError(t, large.err)
+		require.Equal(t, []string{"write", "sync", "write", "sync"}, r.calls())
+	})
+}
+
 func TestNoBudget(t *testing.T) {
 	o := hybrid()
 	o.MaxInFlight = 0

@@ -70,7 +70,7 @@ func TestAllocationsPerSubmit(t *testing.T) {
 	o.BatchSize = 10_000
 	released := 0
 	var mu sync.Mutex
-	o.Release = func(*batch) { mu.Lock(); released++; mu.Unlock() }
+	o.Release = func(*batch, bool) { mu.Lock(); released++; mu.Unlock() }
 	for _, critical := range []bool{false, true} {
 		c := flush.New(&nopLog{}, o)
 		ctx, cancel := context.WithCancel(context.Background())

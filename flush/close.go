@@ -74,9 +74,9 @@ func (c *Committer[B]) closeLog() {
 }
 
 // abandonLog drops everything and lets the log go. What is exposed stays counted.
-func (c *Committer[B]) abandonLog(done []B) []B {
+func (c *Committer[B]) abandonLog(done []freed[B]) []freed[B] {
 	for i := range c.written {
-		done = c.drop(&c.written[i], done)
+		done = c.drop(&c.written[i], false, done)
 	}
 	clear(c.written)
 	c.written, c.unexposed = nil, 0

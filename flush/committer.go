@@ -23,6 +23,7 @@ type Committer[B Batch] struct {
 	written   []entry[B] // in log order, not synced
 	unexposed int        // how many of written are not exposed: each wants a sync at once
 	pressed   bool       // a request was not exposed as it would have passed BatchSize
+	crowded   bool       // a request was refused for the memory budget since the last Sync began
 	exposed   int        // entries of the log acknowledged but not synced; <= BatchSize
 	inFlight  int64      // bytes of queue, writing and written
 	waiting   int        // waiters not answered yet
@@ -91,9 +92,17 @@ func (c *Committer[B]) Ready() error {
 		return err
 	}
 	if c.o.MaxInFlight > 0 && c.inFlight >= c.o.MaxInFlight {
-		return ErrOverloaded
+		return c.overloaded()
 	}
 	return nil
+}
+
+// overloaded makes room for when the client comes again: what is exposed is synced before it is due.
+// c.mu is held.
+func (c *Committer[B]) overloaded() error {
+	c.crowded = true
+	c.canStep.Signal()
+	return ErrOverloaded
 }
 
 // available is nil or an *UnavailableError. c.mu is held.
@@ -113,16 +122,16 @@ func (c *Committer[B]) available() error {
 func (c *Committer[B]) Submit(ctx context.Context, b B, critical bool) error {
 	e := entry[B]{batch: b, n: b.Len(), size: int64(b.Size()), waits: c.o.waits(critical)}
 	if e.n == 0 {
-		c.release(b)
+		c.release(b, false)
 		return nil
 	}
 	if err := ctx.Err(); err != nil {
-		c.release(b)
+		c.release(b, false)
 		return cancelled(err)
 	}
 	w, err := c.admit(e)
 	if err != nil {
-		c.release(b)
+		c.release(b, false)
 		return err
 	}
 	select {
@@ -149,7 +158,7 @@ func (c *Committer[B]) admit(e entry[B]) (*waiter, error) {
 	defer c.mu.Unlock()
 	err := c.available()
 	if err == nil && c.o.MaxInFlight > 0 && c.inFlight > 0 && c.inFlight+e.size > c.o.MaxInFlight {
-		err = ErrOverloaded
+		err = c.overloaded()
 	}
 	if err != nil {
 		c.waiters.Put(w)
@@ -195,19 +204,19 @@ func (c *Committer[B]) refuse(es []entry[B], err error) {
 	}
 }
 
-func (c *Committer[B]) release(b B) {
+func (c *Committer[B]) release(b B, synced bool) {
 	if c.o.Release != nil {
-		c.o.Release(b)
+		c.o.Release(b, synced)
 	}
 }
 
 // settle hands on what has come to pass: batches that nobody needs any more, and changes of State.
 // c.mu is held before and after, and free in between.
-func (c *Committer[B]) settle(done []B) []B {
+func (c *Committer[B]) settle(done []freed[B]) []freed[B] {
 	if len(done) > 0 || c.notify.waiting() {
 		c.mu.Unlock()
-		for _, b := range done {
-			c.release(b)
+		for _, d := range done {
+			c.release(d.batch, d.synced)
 		}
 		clear(done)
 		c.mu.Lock()

@@ -59,7 +59,7 @@ func (c *Committer[B]) nextOfFailure() step {
 // renew tries to go on in a new segment. A segment that failed before anything was synced in it is
 // not followed by another at once: a full disk must not fill with opening entries. c.failed keeps
 // the writer out.
-func (c *Committer[B]) renew(done []B) []B {
+func (c *Committer[B]) renew(done []freed[B]) []freed[B] {
 	if c.over.delay > 0 && !c.over.active && c.closing == nil {
 		return c.failOver(c.failed.cause, done)
 	}
@@ -91,7 +91,7 @@ func (c *Committer[B]) renew(done []B) []B {
 
 // failOver refuses everything but what is exposed, which stays until a Renew works. A Close that is
 // under way has had its last try. c.mu is held.
-func (c *Committer[B]) failOver(err error, done []B) []B {
+func (c *Committer[B]) failOver(err error, done []freed[B]) []freed[B] {
 	refusal := &UnavailableError{Reason: ReasonIO, Err: err}
 	c.refuse(c.written, refusal)
 	done = c.retain((*entry[B]).exposed, done)
@@ -108,7 +108,7 @@ func (c *Committer[B]) failOver(err error, done []B) []B {
 }
 
 // retain drops the entries of written for which keep is false. Nothing of the Log runs. c.mu is held.
-func (c *Committer[B]) retain(keep func(*entry[B]) bool, done []B) []B {
+func (c *Committer[B]) retain(keep func(*entry[B]) bool, done []freed[B]) []freed[B] {
 	kept := c.written[:0]
 	for i := range c.written {
 		e := &c.written[i]
@@ -117,7 +117,7 @@ func (c *Committer[B]) retain(keep func(*entry[B]) bool, done []B) []B {
 			continue
 		}
 		c.unexposed--
-		done = c.drop(e, done)
+		done = c.drop(e, false, done)
 	}
 	clear(c.written[len(kept):])
 	c.written = kept

@@ -70,8 +70,9 @@ type Options[B Batch] struct {
 	// MaxInFlight bounds the bytes of all batches taken and not yet synced or dropped; 0: no bound.
 	MaxInFlight int64
 	// Release is called exactly once for each batch given to Submit, refused ones included, when
-	// neither the Committer nor the Log will read it again.
-	Release func(B)
+	// neither the Committer nor the Log will read it again. synced: its entries are in the log and
+	// synced; else they were refused or given up, and the log may hold them all the same. Its waiter may have been answered before.
+	Release func(b B, synced bool)
 	// OnState is called on every change of State, in order, one call at a time and under no lock.
 	// It must return soon and call neither Submit nor Close.
 	OnState func(State)

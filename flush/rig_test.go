@@ -85,10 +85,13 @@ func newFakeLog(t *testing.T, batchSize int, s script) *fakeLog {
 	}
 }
 
-func (r *rig) release(b *batch) {
+func (r *rig) release(b *batch, synced bool) {
 	r.log.mu.Lock()
 	defer r.log.mu.Unlock()
 	b.released++
+	if synced != b.durable {
+		r.t.Errorf("batch %d is released as synced: %v, which is %v in the log", b.id, synced, b.durable)
+	}
 	if b.inLog > 0 {
 		r.t.Errorf("batch %d is released while the log reads it", b.id)
 	}

@@ -43,7 +43,7 @@ func (c *Committer[B]) overdue(k *call) {
 // stall answers all that would wait for k. What a Write wrote before k still has its own sync, unless
 // the segment is to be given up, which needs k to return first. The Log may be reading everything
 // but the queue, so only the queue is dropped. c.mu is held.
-func (c *Committer[B]) stall(k *call) (done []B) {
+func (c *Committer[B]) stall(k *call) (done []freed[B]) {
 	err := &UnavailableError{Reason: ReasonStall, Err: errStall}
 	c.refuse(c.writing, err)
 	if k == &c.step || c.failed != nil {
@@ -53,18 +53,24 @@ func (c *Committer[B]) stall(k *call) (done []B) {
 }
 
 // dropQueue refuses everything that was not handed to the Log. c.mu is held.
-func (c *Committer[B]) dropQueue(err error, done []B) []B {
+func (c *Committer[B]) dropQueue(err error, done []freed[B]) []freed[B] {
 	c.refuse(c.queue, err)
 	for i := range c.queue {
-		done = c.drop(&c.queue[i], done)
+		done = c.drop(&c.queue[i], false, done)
 	}
 	clear(c.queue)
 	c.queue = c.queue[:0]
 	return done
 }
 
+// freed is a batch that nobody reads any more.
+type freed[B Batch] struct {
+	batch  B
+	synced bool
+}
+
 // drop gives back what e held of the memory budget. c.mu is held.
-func (c *Committer[B]) drop(e *entry[B], done []B) []B {
+func (c *Committer[B]) drop(e *entry[B], synced bool, done []freed[B]) []freed[B] {
 	c.inFlight -= e.size
-	return append(done, e.batch)
+	return append(done, freed[B]{batch: e.batch, synced: synced})
 }

@@ -16,7 +16,7 @@ const (
 
 // stepLoop makes every call of the Log but Write.
 func (c *Committer[B]) stepLoop() {
-	var done []B
+	var done []freed[B]
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
@@ -77,7 +77,7 @@ func (c *Committer[B]) wantsSync() bool {
 	if len(c.written) == 0 {
 		return false
 	}
-	return c.unexposed > 0 || c.exposed >= c.enough() || c.ageDue || c.closing != nil ||
+	return c.unexposed > 0 || c.exposed >= c.enough() || c.ageDue || c.closing != nil || c.crowded ||
 		c.o.MaxInFlight > 0 && c.inFlight >= c.o.MaxInFlight/2
 }
 
@@ -91,8 +91,9 @@ func (c *Committer[B]) enough() int {
 }
 
 // sync covers exactly what Write had returned for before the call.
-func (c *Committer[B]) sync(done []B) []B {
+func (c *Committer[B]) sync(done []freed[B]) []freed[B] {
 	n := len(c.written)
+	c.crowded = false
 	c.begin(&c.step)
 	c.mu.Unlock()
 	err := c.log.Sync()
@@ -106,7 +107,7 @@ func (c *Committer[B]) sync(done []B) []B {
 }
 
 // synced acknowledges the first n of written and ends their exposure. c.mu is held.
-func (c *Committer[B]) synced(n int, done []B) []B {
+func (c *Committer[B]) synced(n int, done []freed[B]) []freed[B] {
 	for i := range c.written[:n] {
 		e := &c.written[i]
 		if e.exposed() {
@@ -115,7 +116,7 @@ func (c *Committer[B]) synced(n int, done []B) []B {
 			c.unexposed--
 			c.answer(e, nil)
 		}
-		done = c.drop(e, done)
+		done = c.drop(e, true, done)
 	}
 	rest := copy(c.written, c.written[n:])
 	clear(c.written[rest:])
@@ -128,7 +129,7 @@ func (c *Committer[B]) synced(n int, done []B) []B {
 }
 
 // rotate asks once more, as the timer may have fired early, and then rotates.
-func (c *Committer[B]) rotate(done []B) []B {
+func (c *Committer[B]) rotate(done []freed[B]) []freed[B] {
 	c.rotateDue, c.exclusive = false, true
 	defer func() { c.exclusive = false }()
 	c.mu.Unlock()

@@ -2,7 +2,8 @@ package flush
 
 // writeLoop makes every Write. It takes all that is queued each time.
 func (c *Committer[B]) writeLoop() {
-	var batches, done []B
+	var batches []B
+	var done []freed[B]
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.awaitWrite() {
@@ -80,10 +81,10 @@ func (c *Committer[B]) mayExpose(e *entry[B]) bool {
 
 // writeFailed refuses the requests of a failed Write: whether their entries are whole is not known.
 // What was written before stands and is synced before the segment is given up. c.mu is held.
-func (c *Committer[B]) writeFailed(err error, done []B) []B {
+func (c *Committer[B]) writeFailed(err error, done []freed[B]) []freed[B] {
 	c.refuse(c.writing, &UnavailableError{Reason: ReasonIO, Err: err})
 	for i := range c.writing {
-		done = c.drop(&c.writing[i], done)
+		done = c.drop(&c.writing[i], false, done)
 	}
 	clear(c.writing)
 	c.writing = c.writing[:0]
