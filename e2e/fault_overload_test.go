@@ -191,7 +191,7 @@ func TestFaultManyClients(t *testing.T) {
 	// 30 records of 60 KB are more than the budget; one such request at a time is let in.
 	large := &clients{
 		load: load{name: "large", connections: 4, requests: 5, batch: 30, body: 60_000, sent: l.sent, acked: l.acked},
-		acks: map[string]ack{}, retries: true,
+		acks: map[string]ack{}, retries: true, pace: 20 * time.Millisecond,
 	}
 	large.run(within(t, time.Minute), c.GRPC)
 	require.Positive(t, large.acknowledged.Load())
