@@ -15,6 +15,7 @@ import (
 // listing is the names in a log's folder.
 type listing struct {
 	segments []SegmentName // by ordinal
+	planted  []SegmentName // of them, those that are no regular file
 	misnamed []string      // of a segment's form with an ordinal or seq that none has
 	temps    []string      // segments that were never born
 	others   []string      // neither, nor the mark
@@ -37,6 +38,9 @@ func listFolder(fsys durable.FS, folder string) (listing, error) {
 		switch {
 		case ok:
 			l.segments = append(l.segments, name)
+			if !n.Type().IsRegular() {
+				l.planted = append(l.planted, name)
+			}
 		case segmentForm.MatchString(n.Name()):
 			l.misnamed = append(l.misnamed, n.Name())
 		case isTemp:
@@ -52,14 +56,39 @@ func listFolder(fsys durable.FS, folder string) (listing, error) {
 
 var segmentForm = regexp.MustCompile(`^[0-9]{10}-[0-9]{20}\.jsonl$`)
 
-const errMisnamed = "its name has an ordinal or a seq that no segment can have"
+const (
+	errMisnamed = "its name has an ordinal or a seq that no segment can have"
+	errPlanted  = "not a regular file"
+)
 
-// misnaming finds a name of a segment's form that is none.
-func (l listing) misnaming() *Fault {
+// imposter finds a name of a segment's form that is none, and what has a
+// segment's name and is no file: no crash leaves either.
+func (l listing) imposter() *Fault {
 	for _, n := range l.misnamed {
 		return &Fault{Segment: n, Reason: errMisnamed}
 	}
+	for _, n := range l.planted {
+		return n.planted()
+	}
 	return nil
+}
+
+func (n SegmentName) planted() *Fault {
+	return &Fault{Segment: n.String(), Line: 1, Seq: n.FirstSeq, Reason: errPlanted}
+}
+
+// openSegment opens a segment for reading. What has its name and is no regular
+// file is a Fault.
+func openSegment(fsys durable.FS, folder string, name SegmentName) (durable.File, *Fault, error) {
+	path := filepath.Join(folder, name.String())
+	f, err := fsys.Open(path)
+	if err == nil {
+		return f, nil, nil
+	}
+	if info, statErr := fsys.Stat(path); statErr == nil && !info.Mode.IsRegular() {
+		return nil, name.planted(), nil
+	}
+	return nil, nil, fmt.Errorf("couldn't open segment: %w", err)
 }
 
 // fault finds what is wrong with the segments' names, from the first on. Those
@@ -103,9 +132,9 @@ func listLogs(fsys durable.FS, dir string) ([]LogID, error) {
 // readOpening returns the opening entry of a segment after checking it against
 // the segment's name. What is wrong with it is a Fault.
 func readOpening(fsys durable.FS, folder string, id LogID, name SegmentName) (Opened, *Fault, error) {
-	f, err := fsys.Open(filepath.Join(folder, name.String()))
-	if err != nil {
-		return Opened{}, nil, fmt.Errorf("couldn't open segment: %w", err)
+	f, fault, err := openSegment(fsys, folder, name)
+	if f == nil {
+		return Opened{}, fault, err
 	}
 	defer f.Close()
 	line, _, err := newLineReader(readerOf(f)).next()

@@ -164,7 +164,7 @@ func (w *Writer) removeUnborn(id LogID, l listing) error {
 	if l.mark {
 		return &TamperError{Folder: folder, Fault: Fault{Reason: "the folder has a mark and no segment"}}
 	}
-	if f := l.misnaming(); f != nil {
+	if f := l.imposter(); f != nil {
 		return &TamperError{Folder: folder, Fault: *f}
 	}
 	if len(l.others) > 0 {

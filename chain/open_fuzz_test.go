@@ -109,6 +109,9 @@ func FuzzOpen(f *testing.F) {
 		require.NoError(f, err)
 		files, order := map[string][]byte{}, []string(nil)
 		for _, n := range names {
+			if n.IsDir() {
+				continue // only files are packed
+			}
 			files[n.Name()], err = os.ReadFile(filepath.Join(folder, n.Name()))
 			require.NoError(f, err)
 			order = append(order, n.Name())

@@ -237,9 +237,13 @@ func (r *Reader) broken() error {
 // open opens the segment at the end of what was read of it.
 func (r *Reader) open(limit int64) error {
 	if r.file == nil {
-		f, err := r.fsys.Open(filepath.Join(r.folder, r.check.Name.String()))
+		f, fault, err := openSegment(r.fsys, r.folder, r.check.Name)
+		if fault != nil {
+			r.check.Fault = fault
+			return r.broken()
+		}
 		if err != nil {
-			return fmt.Errorf("couldn't open segment: %w", err)
+			return err
 		}
 		r.file = f
 	}

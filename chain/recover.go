@@ -61,7 +61,7 @@ type newest struct {
 // examine checks what every opening checks: names and ordinals, the newest
 // segment whole, the extent and opening entry of the one before, the mark.
 func (w *Writer) examine(l listing) (n newest, err error) {
-	if f := l.misnaming(); f != nil {
+	if f := l.imposter(); f != nil {
 		return n, w.tampered(*f)
 	}
 	last := len(l.segments) - 1

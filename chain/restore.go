@@ -196,7 +196,9 @@ func (w *Writer) copyBack(seg *segment, n int64) error {
 	return nil
 }
 
-// missEarlier notes what sealed segments lost.
+// missEarlier notes what sealed segments lost. What has the name of one and is no
+// regular file is put aside, so that the next start finds a segment that is gone,
+// as the opening entry records, and not one that nobody can read.
 func (w *Writer) missEarlier() error {
 	for _, e := range w.earlier {
 		info, err := w.o.FS.Stat(filepath.Join(w.folder, e.name.String()))
@@ -205,6 +207,11 @@ func (w *Writer) missEarlier() error {
 			w.miss(Range{Segment: e.name.String(), Length: e.length})
 		case err != nil:
 			return fmt.Errorf("couldn't stat segment %s: %w", e.name, err)
+		case !info.Mode.IsRegular():
+			if err := w.putAside(filepath.Join(w.folder, e.name.String())); err != nil {
+				return err
+			}
+			w.miss(Range{Segment: e.name.String(), Length: e.length})
 		case info.Size < e.length:
 			w.miss(Range{Segment: e.name.String(), Offset: info.Size, Length: e.length - info.Size})
 		}

@@ -37,6 +37,15 @@ var segmentVectors = []vector{
 	{name: "segment-misnamed-alone", what: "A log's folder that holds nothing but a file that is named like a segment, with a seq of 0.", exit: 1, chain: 1, says: "folder holds no segment", make: func(*testLog) {}, files: map[string]string{
 		"0000000001-00000000000000000000.jsonl": "",
 	}},
+	{name: "segment-symbolic-link", what: "A symbolic link with a segment's name, to that segment's own file.", exit: 1, chain: 1, at: "1:1", says: "not a regular file", make: two, links: map[string]string{
+		"0000000001-00000000000000000001.jsonl": "moved",
+	}},
+	{name: "segment-last-symbolic-link", what: "A symbolic link with the newest segment's name, to that segment's own file.", exit: 1, chain: 1, at: "2:1", says: "not a regular file", make: two, links: map[string]string{
+		"0000000002-00000000000000000004.jsonl": "moved",
+	}},
+	{name: "segment-folder", what: "A folder with the name of the next segment.", exit: 1, chain: 1, at: "3:1", says: "not a regular file", make: two, files: map[string]string{
+		"0000000003-00000000000000000008.jsonl/file": "",
+	}},
 	{name: "segment-emptied", what: "A segment emptied.", exit: 1, chain: 1, at: "1:1", says: "segment ends before this entry", make: with(two, func(l *testLog) { l.setLines(1) })},
 	{name: "segment-last-emptied", what: "The last segment emptied, and the mark removed.", exit: 1, chain: 1, at: "2:1", says: "segment ends before this entry", make: with(two, func(l *testLog) {
 		l.mark = nil

@@ -43,7 +43,7 @@ func (v *verification) plan(list listing) error {
 		s.check = segmentCheck{Name: name, id: v.id}
 		if !regular {
 			s.check.adopt = true
-			s.check.fault("not a regular file")
+			s.check.fault(errPlanted)
 		}
 		if v.marked && v.mark.Ordinal == name.Ordinal {
 			s.markAt = v.mark.Offset
