@@ -31,7 +31,7 @@ var importRules = map[string]importRule{
 	"exporter":          {own: []string{"event", "flush", "chain", "checkpoint", "internal/metadata", "internal/durable"}, foreign: true, all: true},
 	"event":             {pdata: true, unwanted: []string{"os", "io/fs", "net", "net/http", "syscall", "database/sql"}},
 	"flush":             {unwanted: []string{"os", "io/fs", "net", "syscall"}},
-	"chain":             {own: []string{"internal/durable"}, foreign: true},
+	"chain":             {own: []string{"internal/durable", "internal/sha256pair"}, foreign: true},
 	"checkpoint":        {own: []string{"chain", "internal/durable"}, foreign: true},
 	"cmd/auditlog":      {own: []string{"chain", "checkpoint", "event", "internal/durable"}, foreign: true, pdata: true},
 	"internal/durable":  {foreign: true},

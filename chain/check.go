@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/otelaudit/auditexporter/internal/sha256pair"
 )
 
 // lineReader yields the lines of a segment with their offsets.
@@ -70,17 +72,23 @@ type inspected struct {
 
 // inspector inspects lines; one goroutine owns it.
 type inspector struct {
-	json jsonScanner
-	link linker
-	// The hash of the line before that was inspected, which the next states as
-	// its prev_hash, and its text. Zero if there is none, which is no text of a hash.
+	json  jsonScanner
+	links [2]linkText
+	// The hash that the line before states, which the next states as its
+	// prev_hash, and its text. Zero if there is none, which is no text of a hash.
 	last     Hash
 	lastText [hexLen]byte
 }
 
-// inspect takes apart a line and computes its hash. The hashes it states are
-// compared as text, and decoded only where they differ.
+// inspect takes apart a line and computes its hash.
 func (in *inspector) inspect(line []byte, i *inspected) {
+	if in.parse(line, i); i.err == nil {
+		in.hash(i)
+	}
+}
+
+// parse takes apart a line and leaves its hashes to be computed.
+func (in *inspector) parse(line []byte, i *inspected) {
 	*i = inspected{}
 	p, err := splitLine(line)
 	if err != nil {
@@ -97,14 +105,29 @@ func (in *inspector) inspect(line []byte, i *inspected) {
 	if i.err = in.json.body(p.body); i.err != nil {
 		return
 	}
-	in.last = in.link.next(Head{Seq: p.seq - 1, Hash: i.Prev}, p.kind, sha256.Sum256(p.body)).Hash
-	if i.hashed = isHexOf(p.hash, &in.last); !i.hashed && decodeHex(in.last[:], p.hash) != nil {
+	if decodeHex(in.last[:], p.hash) != nil {
 		in.lastText = [hexLen]byte{}
 		i.err = errHashForm
 		return
 	}
 	i.Hash = in.last
 	copy(in.lastText[:], p.hash)
+}
+
+// hash computes the hash of a line that is parsed.
+func (in *inspector) hash(i *inspected) {
+	body := Hash(sha256.Sum256(i.Body))
+	i.hashed = i.Hash == sha256.Sum256(in.links[0].make(&i.Prev, i.Seq, i.Kind, &body))
+}
+
+// hashBoth computes the hashes of two lines that are parsed.
+func (in *inspector) hashBoth(i, j *inspected) {
+	a, b := sha256pair.Sum(i.Body, j.Body)
+	a, b = sha256pair.Sum(
+		in.links[0].make(&i.Prev, i.Seq, i.Kind, (*Hash)(&a)),
+		in.links[1].make(&j.Prev, j.Seq, j.Kind, (*Hash)(&b)),
+	)
+	i.hashed, j.hashed = i.Hash == a, j.Hash == b
 }
 
 // segmentCheck is what a segment holds, up to its first fault.

@@ -93,29 +93,36 @@ func (k Kind) String() string {
 	return "event"
 }
 
+// linkText is what a link hash is of.
+type linkText [len(tagSystem) + sha256.Size + 8 + sha256.Size]byte
+
+// make returns what the hash of the entry is of that has seq and follows prev:
+//
+//	tag || prev_hash || seq as 8 bytes big-endian || body_hash
+func (l *linkText) make(prev *Hash, seq uint64, k Kind, body *Hash) []byte {
+	n := copy(l[:], tagEvent)
+	if k == System {
+		n = copy(l[:], tagSystem)
+	}
+	n += copy(l[n:], prev[:])
+	binary.BigEndian.PutUint64(l[n:], seq)
+	n += 8
+	n += copy(l[n:], body[:])
+	return l[:n]
+}
+
 // linker computes link hashes; its buffer is reused, so one goroutine owns it.
 type linker struct {
-	buf   []byte
+	text  linkText
 	keep  bool   // each batch keeps its entries' hashes
 	tell  bool   // links takes them
 	links []Hash // of all entries since it was emptied
 }
 
-// next returns the hash of the entry that follows prev:
-//
-//	SHA-256(tag || prev_hash || seq as 8 bytes big-endian || body_hash)
+// next returns the head that follows prev.
 func (l *linker) next(prev Head, k Kind, body Hash) Head {
-	tag := tagEvent
-	if k == System {
-		tag = tagSystem
-	}
 	seq := prev.Seq + 1
-	b := append(l.buf[:0], tag...)
-	b = append(b, prev.Hash[:]...)
-	b = binary.BigEndian.AppendUint64(b, seq)
-	b = append(b, body[:]...)
-	l.buf = b
-	return Head{Seq: seq, Hash: sha256.Sum256(b)}
+	return Head{Seq: seq, Hash: sha256.Sum256(l.text.make(&prev.Hash, seq, k, &body))}
 }
 
 // appendLine appends the whole line of an entry, LF included.
@@ -123,9 +130,9 @@ func appendLine(dst []byte, prev Hash, head Head, k Kind, body []byte) []byte {
 	dst = append(dst, lineSeq...)
 	dst = strconv.AppendUint(dst, head.Seq, 10)
 	dst = append(dst, linePrev...)
-	dst = hex.AppendEncode(dst, prev[:])
+	dst = appendHex(dst, &prev)
 	dst = append(dst, lineHash...)
-	dst = hex.AppendEncode(dst, head.Hash[:])
+	dst = appendHex(dst, &head.Hash)
 	if k == System {
 		dst = append(dst, lineSys...)
 	} else {
@@ -263,56 +270,6 @@ func parseSeq(b []byte) (seq uint64, rest []byte, ok bool) {
 		return 0, nil, false
 	}
 	return seq, b[i:], true
-}
-
-// decodeHex accepts lower-case hex of exactly twice dst's length.
-func decodeHex(dst, src []byte) error {
-	if len(src) != 2*len(dst) {
-		return fmt.Errorf("want %d hex digits, have %d", 2*len(dst), len(src))
-	}
-	bad := byte(0)
-	for i := range dst {
-		hi, lo := hexValue[src[2*i]], hexValue[src[2*i+1]]
-		bad |= hi | lo
-		dst[i] = hi<<4 | lo
-	}
-	if bad > 0xf {
-		return errors.New("not a lower-case hex digit")
-	}
-	return nil
-}
-
-// hexValue is the value of each lower-case hex digit, and 0xff of all else.
-var hexValue = func() (v [256]byte) {
-	for i := range v {
-		v[i] = 0xff
-	}
-	for i, c := range []byte("0123456789abcdef") {
-		v[c] = byte(i)
-	}
-	return v
-}()
-
-// isHexOf tells whether text is h in lower-case hex.
-func isHexOf(text []byte, h *Hash) bool {
-	if len(text) != hexLen {
-		return false
-	}
-	differ := uint64(0)
-	for i := 0; i < len(h); i += 4 {
-		differ |= hexDigits(binary.LittleEndian.Uint32(h[i:])) ^ binary.LittleEndian.Uint64(text[2*i:])
-	}
-	return differ == 0
-}
-
-// hexDigits returns the 8 hex digits of 4 bytes, in the order of both in memory.
-func hexDigits(b uint32) uint64 {
-	v := uint64(b)
-	v = (v | v<<16) & 0x0000ffff0000ffff
-	v = (v | v<<8) & 0x00ff00ff00ff00ff
-	v = (v>>4 | v<<8) & 0x0f0f0f0f0f0f0f0f
-	letters := (v + lows*6) >> 4 & lows // 1 where a digit is above 9
-	return v + lows*'0' + letters*('a'-'0'-10)
 }
 
 // Check computes the entry's hashes and compares them with what it states and

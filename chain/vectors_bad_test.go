@@ -74,7 +74,9 @@ var lineVectors = []vector{
 func (l *testLog) changeDigit(ordinal, line int, prefix string) {
 	text := l.lines(ordinal)[line-1]
 	i := bytes.Index(text, []byte(prefix)) + len(prefix)
-	text[i] = strconv.FormatUint(uint64(hexValue[text[i]]^1), 16)[0]
+	digit, err := strconv.ParseUint(string(text[i]), 16, 8)
+	mustDo(err)
+	text[i] = strconv.FormatUint(digit^1, 16)[0]
 }
 
 // remake replaces an entry by another with right hashes of its own.

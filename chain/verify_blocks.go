@@ -37,9 +37,15 @@ type blockLine struct {
 	end int64 // offset in the segment after the line
 }
 
-// inspect judges all lines of b.
+// inspect judges all lines of b, whose hashes are computed two at a time.
 func (b *block) inspect(in *inspector) {
 	b.lines = b.lines[:0]
+	waits := -1 // index of a line whose hash is to be computed
+	defer func() {
+		if waits >= 0 {
+			in.hash(&b.lines[waits].inspected)
+		}
+	}()
 	off, rest := b.off, b.buf
 	for len(rest) > 0 {
 		n := bytes.IndexByte(rest, '\n')
@@ -53,9 +59,17 @@ func (b *block) inspect(in *inspector) {
 		}
 		off += int64(n) + 1
 		line := b.grow()
-		in.inspect(rest[:n], &line.inspected)
+		in.parse(rest[:n], &line.inspected)
 		line.end = off
 		rest = rest[n+1:]
+		switch {
+		case line.err != nil:
+		case waits < 0:
+			waits = len(b.lines) - 1
+		default:
+			in.hashBoth(&b.lines[waits].inspected, &line.inspected)
+			waits = -1
+		}
 	}
 }
 
