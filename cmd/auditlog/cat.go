@@ -15,6 +15,7 @@ import (
 
 func newCatCommand() *cobra.Command {
 	var from, to uint64
+	var rec accessFlags
 	c := &cobra.Command{
 		Use:   "cat [--from SEQ] [--to SEQ] PATH",
 		Short: "Print the entries that count, as they stand in the log",
@@ -24,17 +25,20 @@ func newCatCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r, err := chain.OpenReader(durable.OS(), folder, chain.ReadOptions{From: from, Missing: tellMissing(cmd)})
-			if err != nil {
-				return readError(err)
+			o := chain.ReadOptions{From: from, Missing: tellMissing(cmd)}
+			last := rec.upTo(folder, to, o)
+			r, err := chain.OpenReader(durable.OS(), folder, o)
+			if err := rec.record(cmd, access{folder: folder, action: "READ", first: max(from, 1), last: last, err: readError(err)}); err != nil {
+				return err
 			}
 			defer r.Close()
 			out := cmd.OutOrStdout()
-			return readError(cat(cmd.Context(), out, r, to, isTerminal(out)))
+			return readError(cat(cmd.Context(), out, r, last, isTerminal(out)))
 		},
 	}
 	c.Flags().Uint64Var(&from, "from", 1, "first sequence number")
 	c.Flags().Uint64Var(&to, "to", 0, "last sequence number; 0: to the end")
+	rec.add(c)
 	return c
 }
 

@@ -16,7 +16,8 @@ import (
 )
 
 func newShowCommand() *cobra.Command {
-	return &cobra.Command{
+	var rec accessFlags
+	c := &cobra.Command{
 		Use:   "show SEQ PATH",
 		Short: "Print one entry, with where it lies and why it is critical",
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -49,12 +50,14 @@ func newShowCommand() *cobra.Command {
 			if err == nil && l.Seq != seq {
 				err = fmt.Errorf("entry %d is missing: the next that is there is %d", seq, l.Seq)
 			}
-			if err != nil {
-				return readError(err)
+			if err := rec.record(cmd, access{folder: folder, action: "READ", first: seq, last: seq, err: readError(err)}); err != nil {
+				return err
 			}
 			return show(cmd, l)
 		},
 	}
+	rec.add(c)
+	return c
 }
 
 func show(cmd *cobra.Command, l chain.Line) error {

@@ -18,6 +18,7 @@ const followEvery = 250 * time.Millisecond
 func newTailCommand() *cobra.Command {
 	var follow, unsynced bool
 	var n uint64
+	var rec accessFlags
 	c := &cobra.Command{
 		Use:   "tail [-f] [-n N] [--unsynced] PATH",
 		Short: "Print the last entries, one readable line each",
@@ -37,12 +38,20 @@ which no power cut can take; with --unsynced it goes on to what is only written.
 				return readError(err)
 			}
 			o.From = head.Seq + 1 - min(n, head.Seq)
+			last := head.Seq
+			if follow {
+				last = 0
+			}
+			if err := rec.record(cmd, access{folder: folder, action: "READ", first: o.From, last: last}); err != nil {
+				return err
+			}
 			return readError(tail(cmd, folder, o, follow))
 		},
 	}
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on as the log grows, across rotations and restarts")
 	c.Flags().Uint64VarP(&n, "lines", "n", 10, "how many entries")
 	c.Flags().BoolVar(&unsynced, "unsynced", false, "show what is written but not synced: a power cut can take it")
+	rec.add(c)
 	return c
 }
 
