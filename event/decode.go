@@ -141,7 +141,7 @@ func (m *members) scope() error {
 
 func (d *decoder) record(n *node) error {
 	err := d.known(n, slices.Concat(fieldNames, []string{
-		"v", "time", "observed_time", "recorded_time", "time_source", "severity_number",
+		"v", "digest", "time", "observed_time", "recorded_time", "time_source", "severity_number",
 		"severity_text", "body", "attributes", "dropped_attributes_count", "trace_id", "span_id", "flags", "from",
 		"critical", "redacted", "truncated", "invalid", "escaped", "exact", "resource", "scope",
 	})...)

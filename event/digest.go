@@ -72,6 +72,7 @@ func (k *sink) sum() []byte {
 type digester struct {
 	sink
 	keys *secretKeys // nil: nothing is redacted
+	left int         // redacted values met since start
 }
 
 // maxHashed is how many levels of a value a digest covers: what a record that
@@ -79,7 +80,7 @@ type digester struct {
 const maxHashed = 10_000
 
 func (d *digester) start(keys *secretKeys) {
-	if d.keys = keys; d.hash == nil {
+	if d.keys, d.left = keys, 0; d.hash == nil {
 		d.hash = sha256.New()
 	}
 	d.sink.start()
@@ -124,12 +125,14 @@ func (d *digester) value(v pcommon.Value, secret bool, depth int) {
 	switch v.Type() {
 	case pcommon.ValueTypeStr:
 		if secret {
+			d.left++
 			d.kind('r')
 			return
 		}
 		d.text(v.Str())
 	case pcommon.ValueTypeBytes:
 		if secret {
+			d.left++
 			d.kind('r')
 			return
 		}
@@ -173,7 +176,7 @@ func (d *digester) entries(m pcommon.Map, depth int) {
 	d.number('m', uint64(m.Len()))
 	for key, v := range m.All() {
 		d.text(key)
-		d.value(v, d.keys.match(key), depth)
+		d.value(v, d.keys != nil && d.keys.match(key), depth)
 	}
 }
 
@@ -195,22 +198,39 @@ func (d *digester) entities(refs entity.EntityRefSlice) {
 }
 
 // Digest is the SHA-256 of a record of s and its resource and scope, as FORMAT.md
-// specifies it: for records that leave no event. Redacted values do not count.
+// specifies it. Redacted values do not count.
 func (e *Encoder) Digest(s *Source, lr plog.LogRecord) (sum [sha256.Size]byte) {
+	s.writer.digester.start(e.rules.secrets)
+	return s.writer.digester.ofRecord(s.rl, s.sl, lr)
+}
+
+// Digests are Digest of a record of rl and sl, and the same over the record as it
+// came: whoever has that one can guess redacted values, so it must not leave the
+// process. They are equal if nothing is redacted. s lends its memory only.
+func (e *Encoder) Digests(s *Source, rl plog.ResourceLogs, sl plog.ScopeLogs, lr plog.LogRecord) (stands, whole [sha256.Size]byte) {
 	d := &s.writer.digester
 	d.start(e.rules.secrets)
+	stands = d.ofRecord(rl, sl, lr)
+	if d.left == 0 {
+		return stands, stands
+	}
+	d.start(nil)
+	return stands, d.ofRecord(rl, sl, lr)
+}
+
+func (d *digester) ofRecord(rl plog.ResourceLogs, sl plog.ScopeLogs, lr plog.LogRecord) (sum [sha256.Size]byte) {
 	d.string("auditlog/record/v1\n")
-	r := s.rl.Resource()
+	r := rl.Resource()
 	d.entries(r.Attributes(), 0)
 	d.number('i', uint64(r.DroppedAttributesCount()))
 	d.entities(entity.ResourceEntityRefs(r))
-	d.text(s.rl.SchemaUrl())
-	if sc := s.sl; sc != (plog.ScopeLogs{}) {
-		d.text(sc.Scope().Name())
-		d.text(sc.Scope().Version())
-		d.entries(sc.Scope().Attributes(), 0)
-		d.number('i', uint64(sc.Scope().DroppedAttributesCount()))
-		d.text(sc.SchemaUrl())
+	d.text(rl.SchemaUrl())
+	if sl != (plog.ScopeLogs{}) {
+		d.text(sl.Scope().Name())
+		d.text(sl.Scope().Version())
+		d.entries(sl.Scope().Attributes(), 0)
+		d.number('i', uint64(sl.Scope().DroppedAttributesCount()))
+		d.text(sl.SchemaUrl())
 	}
 	d.text(lr.EventName())
 	d.number('i', uint64(lr.Timestamp()))

@@ -78,6 +78,7 @@ type Source struct {
 	writer          writer
 	finding         finding
 	clock           clock
+	print           *Print // of the record that is encoded, nil if it is to tell none
 }
 
 // Reset lets go of all pdata and keeps the memory.
@@ -178,6 +179,9 @@ func (s *Source) append(dst []byte, e *Encoder, lr plog.LogRecord, recorded time
 	w.limit = end - sizeOfFields
 
 	o := object{writer: w, buf: append(dst, `{"v":1`...)}
+	if s.print != nil {
+		o.buf = s.print.append(o.buf)
+	}
 	if name := lr.EventName(); name != "" {
 		o.identity(`,"type":`, name, eventName)
 		f.mapping[fieldType] = 0
@@ -227,6 +231,10 @@ func (s *Source) judge(e *Encoder, lr plog.LogRecord) Info {
 	}
 	if info.Identity > 0 {
 		s.finding.verdict.offer(orderInvalid, "invalid:identity")
+	}
+	if s.print != nil && s.print.Conflict {
+		n.conflict(s.print.Field)
+		s.finding.verdict.offer(orderInvalid, "invalid:record_id_conflict")
 	}
 	e.decide(s, lr)
 	info.Rule = s.finding.verdict.rule

@@ -97,6 +97,12 @@ func TestFormatMembers(t *testing.T) {
 			}
 		}
 	}
+	printed, _ := printed(t, defaults(t), ordinary(), new(event.Print))
+	var members map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal(printed, &members))
+	for name := range members {
+		seen[name] = true
+	}
 	require.Equal(t, documented, seen)
 }
 
