@@ -74,7 +74,7 @@ func (s *jsonScanner) valid(b []byte) bool {
 		case c == '"':
 			start := i + 1
 			i = s.skipString(b, start)
-			s.note(start, i, false)
+			s.note(start, i, slotString)
 		case c == '{' || c == '[':
 			if !s.push(c == '{') {
 				return false
@@ -90,9 +90,11 @@ func (s *jsonScanner) valid(b []byte) bool {
 		case c == '-' || c >= '0' && c <= '9':
 			start := i
 			i = skipNumber(b, start)
-			s.note(start, i, true)
+			s.note(start, i, slotNumber)
 		default:
-			i = skipLiteral(b, i)
+			start := i
+			i = skipLiteral(b, start)
+			s.note(start, i, slotLiteral)
 		}
 		if i < 0 {
 			return false

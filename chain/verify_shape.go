@@ -1,8 +1,14 @@
 package chain
 
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
+)
+
 // Bodies of one log have few shapes. A body that differs from a valid one only
-// within strings and numbers is valid if those are: so what stands between them
-// is compared, which is faster than scanning it.
+// within strings, numbers and literals is valid if those are: so the two are compared, and
+// only values that differ are scanned.
 
 const (
 	maxShapes    = 8
@@ -10,19 +16,26 @@ const (
 	maxShapeWait = 64      // bodies that are only scanned after one had no shape that is known
 )
 
-// shape is a valid body with the places of its values.
+// shape is a valid body in UTF-8 with the places of its values.
 type shape struct {
-	text  []byte
+	text  []byte // empty: none
 	slots []slot
-	seen  uint64 // as of jsonScanner, of all of text
 }
 
 // slot is a string value, from after its opening quote to after the closing one,
-// or a number.
+// or a number or literal.
 type slot struct {
 	start, end int
-	number     bool
+	kind       slotKind
 }
+
+type slotKind uint8
+
+const (
+	slotString slotKind = iota
+	slotNumber
+	slotLiteral
+)
 
 // shapeMemory is the shapes met last. One goroutine owns it.
 type shapeMemory struct {
@@ -49,25 +62,57 @@ func (s *jsonScanner) known(b []byte) bool {
 	return false
 }
 
+// fits compares b with a shape. Where they first differ a value of both must
+// stand; it is scanned from its start, and comparing goes on after it.
 func (s *jsonScanner) fits(b []byte, k *shape) bool {
-	s.seen = k.seen
+	s.seen = 0 // what is as in the shape is UTF-8
 	i, from := 0, 0
-	for _, v := range k.slots {
-		n := i + v.start - from
-		if n >= len(b) || string(b[i:n]) != string(k.text[from:v.start]) {
+	for at := 0; ; at++ {
+		n := from + samePrefix(b[i:], k.text[from:])
+		if n == len(k.text) {
+			return n > 0 && i+n-from == len(b)
+		}
+		for at < len(k.slots) && k.slots[at].before(n) {
+			at++
+		}
+		if at == len(k.slots) || n < k.slots[at].start {
 			return false
 		}
-		if v.number {
-			i = skipNumber(b, n)
-		} else {
-			i = s.skipString(b, n)
+		v := k.slots[at]
+		switch i += v.start - from; {
+		case i >= len(b):
+			return false
+		case v.kind == slotNumber:
+			i = skipNumber(b, i)
+		case v.kind == slotLiteral:
+			i = skipLiteral(b, i)
+		default:
+			i = s.skipString(b, i)
 		}
 		if i < 0 {
 			return false
 		}
 		from = v.end
 	}
-	return from > 0 && string(b[i:]) == string(k.text[from:])
+}
+
+// before tells whether the slot ends before a byte that differs. A number may be
+// longer than that of the shape.
+func (v *slot) before(n int) bool { return v.end < n || v.end == n && v.kind != slotNumber }
+
+// samePrefix returns how many bytes a and b begin with alike.
+func samePrefix(a, b []byte) int {
+	n := min(len(a), len(b))
+	i := 0
+	for ; i+8 <= n; i += 8 {
+		if d := binary.LittleEndian.Uint64(a[i:]) ^ binary.LittleEndian.Uint64(b[i:]); d != 0 {
+			return i + bits.TrailingZeros64(d)>>3
+		}
+	}
+	for i < n && a[i] == b[i] {
+		i++
+	}
+	return i
 }
 
 // learn scans b as valid does and remembers its shape. After bodies that fitted
@@ -86,11 +131,10 @@ func (s *jsonScanner) learn(b []byte) bool {
 	s.slots = &k.slots
 	ok := s.valid(b)
 	s.slots = nil
-	if !ok {
-		k.slots = k.slots[:0] // of nothing: fits no body
-		return false
+	if !ok || s.seen&highs != 0 && !utf8.Valid(b) {
+		return ok
 	}
-	k.text, k.seen = append(k.text, b...), s.seen
+	k.text = append(k.text, b...)
 	s.shapes.next = (s.shapes.next + 1) % maxShapes
 	s.shapes.wait = s.shapes.grow
 	s.shapes.grow = min(2*s.shapes.grow+1, maxShapeWait)
@@ -98,8 +142,8 @@ func (s *jsonScanner) learn(b []byte) bool {
 }
 
 // note notes the place of a value, if the body's shape is being learnt.
-func (s *jsonScanner) note(start, end int, number bool) {
+func (s *jsonScanner) note(start, end int, kind slotKind) {
 	if s.slots != nil && end > start {
-		*s.slots = append(*s.slots, slot{start: start, end: end, number: number})
+		*s.slots = append(*s.slots, slot{start: start, end: end, kind: kind})
 	}
 }
