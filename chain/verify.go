@@ -33,6 +33,12 @@ type VerifyOptions struct {
 	// Progress is called now and then, from one goroutine, with the bytes read
 	// and the bytes to read.
 	Progress func(done, total int64)
+	Fold     Fold // takes part; nil: none
+	// Synced is a sequence number up to which all entries are known to have been
+	// synced, as a checkpoint vouches for them: a fault up to there is none that a
+	// crash leaves, a log that ends before is broken, and while a writer is at work
+	// all up to there is judged, whatever the mark says. 0: not known.
+	Synced uint64
 }
 
 // Report is what [Verify] found in one log.
@@ -185,6 +191,7 @@ func verifyLog(ctx context.Context, fsys durable.FS, folder string, id LogID, o 
 		}
 	}
 	v.checkMark()
+	v.checkSynced()
 	v.attribute()
 	v.sum()
 	return v.report, nil

@@ -30,6 +30,9 @@ type block struct {
 	last    bool // of its segment
 	lines   []blockLine
 	ready   chan struct{} // capacity 1: the lines are inspected
+
+	hashes   []Hash // for the fold: of the first lines, consecutive entries
+	prepared any    // by the fold, of hashes
 }
 
 type blockLine struct {
@@ -87,6 +90,7 @@ func (b *block) grow() *blockLine {
 type blockSegment struct {
 	name  string
 	limit int64
+	until uint64      // first seq of the next segment, 0 if there is none
 	stop  atomic.Bool // what is left need not be read
 }
 
@@ -95,6 +99,7 @@ type blockSegment struct {
 type blockReader struct {
 	fsys   durable.FS
 	folder string
+	fold   Fold          // nil: none
 	free   chan *block   // the blocks there are, but for those in order or in work
 	large  chan struct{} // capacity 1: a block is large
 	order  chan *block   // holds all blocks there are, so sending never blocks
@@ -108,10 +113,10 @@ type blockReader struct {
 
 // readBlocks reads the segments in blocks, inspects their lines with so many
 // workers, and gives them to take in order, which must not keep them.
-func readBlocks(ctx context.Context, fsys durable.FS, folder string, segments []*blockSegment, workers int, take func(*block)) error {
+func readBlocks(ctx context.Context, fsys durable.FS, folder string, segments []*blockSegment, workers int, f Fold, take func(*block)) error {
 	n := 3 * workers
 	r := &blockReader{
-		fsys: fsys, folder: folder, segments: segments,
+		fsys: fsys, folder: folder, segments: segments, fold: f,
 		free: make(chan *block, n), order: make(chan *block, n), large: make(chan struct{}, 1),
 	}
 	for range n {
@@ -145,6 +150,9 @@ func (r *blockReader) work(ctx context.Context) {
 			return
 		}
 		b.inspect(in)
+		if r.fold != nil {
+			b.gather(r.fold)
+		}
 		b.ready <- struct{}{}
 	}
 }

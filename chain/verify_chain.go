@@ -11,18 +11,23 @@ func (v *verification) checkChain(ctx context.Context) error {
 	var done, total int64
 	read := make([]*blockSegment, len(v.segments))
 	for i, s := range v.segments {
-		read[i] = &blockSegment{name: s.name(), limit: s.limit}
+		read[i] = &blockSegment{name: s.name(), limit: s.limit, until: s.check.until}
 		total += s.limit
 	}
 	i := 0
 	v.begin(i)
-	return readBlocks(ctx, v.fsys, v.folder, read, v.o.Workers, func(b *block) {
+	f := &fold{Fold: v.o.Fold, next: 1}
+	return readBlocks(ctx, v.fsys, v.folder, read, v.o.Workers, v.o.Fold, func(b *block) {
 		s := v.segments[i]
+		before := s.check.Lines
 		for n := range b.lines {
 			if s.check.done() {
 				break
 			}
 			s.add(&b.lines[n])
+		}
+		if v.o.Fold != nil && !s.check.adopt {
+			f.take(b, s.check.Lines-before)
 		}
 		if s.check.done() {
 			b.segment.stop.Store(true)

@@ -13,13 +13,27 @@ func (v *verification) isTail(i int) bool {
 		return false
 	case c.Lines == 0 || c.Closed:
 		return false
-	case v.marked && c.Valid < s.markAt:
+	case v.marked && c.Valid < s.markAt, c.Head.Seq < v.o.Synced:
 		return false
 	case !v.marked && v.o.Lock != LockOwn: // nothing vouches for a crash
 		return false
 	}
 	v.report.Tail = &Tail{Fault: *c.Fault, Length: s.size - c.Valid}
 	return true
+}
+
+// checkSynced checks that the log reaches as far as it is known to have been synced.
+func (v *verification) checkSynced() {
+	if len(v.segments) == 0 {
+		return
+	}
+	last := v.segments[len(v.segments)-1]
+	if p := v.report.Pending; p != nil && v.o.Synced > 0 && last.check.until == v.o.Synced+1 {
+		p.Bytes += last.size - last.check.Valid
+	}
+	if last.check.Fault == nil && last.check.Head.Seq < v.o.Synced {
+		v.fault(last.place(fmt.Sprintf("log is shorter than a checkpoint of it, which covers entry %d", v.o.Synced)))
+	}
 }
 
 // checkMark checks that the log reaches its mark and has the entry that ends

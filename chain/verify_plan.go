@@ -109,6 +109,9 @@ func (v *verification) judged(names []SegmentName) ([]SegmentName, error) {
 			n++
 		}
 	}
+	for n < len(names) && names[n].FirstSeq <= v.o.Synced {
+		n++
+	}
 	if n > 0 && n < len(names) && names[n].Ordinal == names[n-1].Ordinal+1 {
 		v.beyond = names[n].FirstSeq
 	}
@@ -124,14 +127,17 @@ func (v *verification) judged(names []SegmentName) ([]SegmentName, error) {
 	return names[:n], nil
 }
 
-// limit ends the last segment to judge at the mark or, without one, before the
-// first seq of the segment in progress.
+// limit ends the last segment to judge at the mark, or after the last entry known
+// to be synced if that is further. Without either, it ends before the first seq
+// of the segment in progress.
 func (v *verification) limit() {
 	if v.o.Lock != LockHeld || len(v.segments) == 0 {
 		return
 	}
 	last := v.segments[len(v.segments)-1]
-	if !v.marked {
+	if v.o.Synced >= last.check.Name.FirstSeq && (!v.marked || v.mark.Seq < v.o.Synced) {
+		last.check.until = v.o.Synced + 1
+	} else if !v.marked {
 		last.check.until = v.beyond
 	} else if last.markAt > 0 && last.size > last.markAt {
 		v.report.Pending.Bytes += last.size - last.markAt
