@@ -1,14 +1,19 @@
 package chain
 
-import "crypto/sha256"
+import (
+	"crypto/sha256"
+
+	"github.com/otelaudit/auditexporter/internal/sha256pair"
+)
 
 // Batch is the encoded entries of one request. They stand in the log together
 // and in order. The zero value is empty and ready for use; one goroutine at a
-// time may use it. Bodies are hashed as they are added, so that callers hash
-// in parallel and only the short link hash is left to the writer.
+// time may use it. Bodies are hashed as they are added, two at a time, so that
+// callers hash in parallel and only the short link hash is left to the writer.
 type Batch struct {
 	buf    []byte
 	bodies []body
+	hashed int // so many bodies are
 	first  uint64
 	links  []Hash
 }
@@ -32,8 +37,29 @@ func (b *Batch) EndEvent(buf []byte) { b.end(buf, Event) }
 func (b *Batch) EndSystem(buf []byte) { b.end(buf, System) }
 
 func (b *Batch) end(buf []byte, k Kind) {
-	b.bodies = append(b.bodies, body{end: len(buf), kind: k, hash: sha256.Sum256(buf[len(b.buf):])})
-	b.buf = buf
+	b.buf, b.bodies = buf, append(b.bodies, body{end: len(buf), kind: k})
+	if n := len(b.bodies); n-b.hashed == 2 {
+		x, y := &b.bodies[n-2], &b.bodies[n-1]
+		x.hash, y.hash = sha256pair.Sum(b.body(n-2), b.body(n-1))
+		b.hashed = n
+	}
+}
+
+// Finish hashes what is not hashed yet. Who has added the last body calls it, or
+// the writer does what others could do in parallel.
+func (b *Batch) Finish() {
+	for ; b.hashed < len(b.bodies); b.hashed++ {
+		b.bodies[b.hashed].hash = sha256.Sum256(b.body(b.hashed))
+	}
+}
+
+// body returns the i-th body.
+func (b *Batch) body(i int) []byte {
+	start := 0
+	if i > 0 {
+		start = b.bodies[i-1].end
+	}
+	return b.buf[start:b.bodies[i].end]
 }
 
 // First returns the sequence number that the last write of b gave its first
@@ -63,12 +89,13 @@ func (b *Batch) events() int {
 
 // Reset empties b and keeps its memory for the next request.
 func (b *Batch) Reset() {
-	b.buf, b.bodies, b.links, b.first = b.buf[:0], b.bodies[:0], b.links[:0], 0
+	b.buf, b.bodies, b.links, b.first, b.hashed = b.buf[:0], b.bodies[:0], b.links[:0], 0, 0
 }
 
 // appendLines appends the lines of b's entries, which follow head, and returns
 // the new head.
 func (b *Batch) appendLines(dst []byte, head Head, l *linker) ([]byte, Head) {
+	b.Finish()
 	start := 0
 	b.first, b.links = head.Seq+1, b.links[:0]
 	for _, e := range b.bodies {

@@ -88,6 +88,7 @@ func (e *encoder) appendAll(b *chain.Batch, src *event.Source, logs plog.Logs) (
 		b.EndEvent(buf)
 		f.note(info)
 	}
+	b.Finish()
 	return f, nil
 }
 
