@@ -28,8 +28,10 @@ type importRule struct {
 // below exporter knows the collector, so that an auditor's tool needs none of it.
 var importRules = map[string]importRule{
 	".":                 {own: []string{"exporter", "internal/metadata"}, all: true},
-	"exporter":          {own: []string{"event", "flush", "chain", "checkpoint", "internal/metadata", "internal/durable"}, foreign: true, all: true},
+	"exporter":          {own: []string{"event", "event/producer", "flush", "chain", "checkpoint", "internal/metadata", "internal/durable"}, foreign: true, all: true},
 	"event":             {pdata: true, unwanted: []string{"os", "io/fs", "net", "net/http", "syscall", "database/sql"}},
+	"event/canonical":   {pdata: true, foreign: true, unwanted: []string{"os", "io/fs", "net", "net/http", "syscall", "database/sql"}},
+	"event/producer":    {own: []string{"event/canonical"}, pdata: true, unwanted: []string{"os", "io/fs", "net/http", "syscall", "database/sql"}},
 	"flush":             {unwanted: []string{"os", "io/fs", "net", "syscall"}},
 	"chain":             {own: []string{"internal/durable", "internal/sha256pair"}, foreign: true},
 	"checkpoint":        {own: []string{"chain", "internal/durable"}, foreign: true},

@@ -39,6 +39,7 @@ const (
 	orderBody
 	orderSecurityRule
 	orderInvalid
+	orderProducer
 	orderNone
 )
 

@@ -68,6 +68,9 @@ func NewEncoder(o Options) (*Encoder, error) {
 // the scratch memory of whoever encodes them. The zero value is ready for
 // [Encoder.Resource]. It serves one goroutine and may be pooled after Reset.
 type Source struct {
+	// Producer is what is known of the producer of the records that follow; nil: nothing.
+	Producer *Producer
+
 	rl              plog.ResourceLogs
 	sl              plog.ScopeLogs
 	resource, scope []byte // members with their leading comma, or empty
@@ -83,7 +86,7 @@ type Source struct {
 
 // Reset lets go of all pdata and keeps the memory.
 func (s *Source) Reset() {
-	s.rl, s.sl = plog.ResourceLogs{}, plog.ScopeLogs{}
+	s.rl, s.sl, s.Producer = plog.ResourceLogs{}, plog.ScopeLogs{}, nil
 	s.finding.id, s.finding.offered, s.finding.body = "", [numFields]bodyValue{}, facts{}
 	s.resource, s.scope = s.resource[:0], s.scope[:0]
 }
@@ -214,6 +217,7 @@ func (s *Source) append(dst []byte, e *Encoder, lr plog.LogRecord, recorded time
 	if info.Critical {
 		o.string(`,"critical":`, info.Rule)
 	}
+	o.producer(s.Producer)
 	s.lists(&o)
 	o.finish()
 	o.buf = append(o.buf, s.resource...)
@@ -236,6 +240,7 @@ func (s *Source) judge(e *Encoder, lr plog.LogRecord) Info {
 		n.conflict(s.print.Field)
 		s.finding.verdict.offer(orderInvalid, "invalid:record_id_conflict")
 	}
+	s.Producer.judge(&s.finding.verdict)
 	e.decide(s, lr)
 	info.Rule = s.finding.verdict.rule
 	info.Critical = info.Rule != ""

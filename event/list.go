@@ -135,15 +135,17 @@ func (l *element) number(name string) int64 {
 	return i
 }
 
-func (l *element) words() (words []string) {
-	n := l.n.get("what")
+func (l *element) words() []string { return l.wordsOf("what") }
+
+func (l *element) wordsOf(name string) (words []string) {
+	n := l.n.get(name)
 	if n == nil || n.kind != jsonArray || len(n.items) == 0 {
-		l.fail("what is not an array of words")
+		l.fail(name + " is not an array of words")
 		return nil
 	}
 	for i := range n.items {
 		if w := &n.items[i]; w.kind != jsonString || w.text == "" {
-			l.fail("what is not an array of words")
+			l.fail(name + " is not an array of words")
 		}
 		words = append(words, n.items[i].text)
 	}

@@ -34,6 +34,11 @@ type Event struct {
 	Escaped     []Escaped
 	EscapedMore int
 
+	// Integrity and Sequence are what the writer found out about what the record's
+	// producer says of it; nil if it did not look, or there was nothing to look at.
+	Integrity *Integrity
+	Sequence  *Sequence
+
 	SeverityNumber int32
 	SeverityText   string
 	Body           string // a string body as it is, any other as its JSON
@@ -90,6 +95,7 @@ func normalised(n *node) (e Event, err error) {
 		}
 	}
 	p.lists(&e)
+	p.producer(&e)
 	if f := n.get("from"); f != nil && (f.kind != jsonObject || len(f.keys) == 0) {
 		p.fail("not an object, or empty", "from")
 	}
