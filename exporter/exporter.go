@@ -45,6 +45,9 @@ type audit struct {
 	owner    *owner
 }
 
+// gather is how many bytes a Write takes about as long for as waking another goroutine for it.
+const gather = 64 << 10
+
 // gate is what a request meets: an open log, or why there is none.
 type gate struct {
 	committer *flush.Committer[*chain.Batch]
@@ -131,7 +134,7 @@ func newAudit(set collector.Settings, o Options, s storage) (*audit, error) {
 	a.chain.Notice = a.health.notice
 	a.flush = flush.Options[*chain.Batch]{
 		Mode: mode, BatchSize: o.BatchSize, BatchInterval: o.BatchInterval,
-		CriticalImmediate: o.CriticalImmediate, SyncTimeout: o.SyncTimeout, MaxInFlight: o.MaxInFlight,
+		CriticalImmediate: o.CriticalImmediate, SyncTimeout: o.SyncTimeout, MaxInFlight: o.MaxInFlight, Gather: gather,
 		Release: func(b *chain.Batch, _ bool) { a.encoder.batches.put(b) }, OnState: a.health.state,
 	}
 	a.refusals.encoder = a.encoder

@@ -12,8 +12,7 @@ func (c *Committer[B]) Close(ctx context.Context) error {
 	c.mu.Lock()
 	if c.closing == nil {
 		c.closing = ctx
-		c.canStep.Signal()
-		c.canWrite.Signal()
+		c.work.Broadcast()
 	}
 	told := c.closeErr
 	c.mu.Unlock()
@@ -56,8 +55,7 @@ func (c *Committer[B]) giveUp(err error) {
 	}
 	c.gone = true
 	c.closeErr = &CloseError{Exposed: c.exposed, Err: err}
-	c.canStep.Signal()
-	c.canWrite.Signal()
+	c.work.Broadcast()
 }
 
 // closeLog ends a log of which everything is synced.
@@ -92,11 +90,11 @@ func (c *Committer[B]) abandonLog(done []freed[B]) []freed[B] {
 	return done
 }
 
-// finish ends both goroutines. c.mu is held.
+// finish ends both workers. c.mu is held.
 func (c *Committer[B]) finish() {
 	c.gone, c.ended = true, true
 	for _, t := range []*lazyTimer{&c.write.timer, &c.step.timer, &c.age, &c.rotation, &c.over.timer} {
 		t.stop()
 	}
-	c.canWrite.Signal()
+	c.work.Broadcast()
 }

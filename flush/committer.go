@@ -16,9 +16,10 @@ type Committer[B Batch] struct {
 	waiters sync.Pool // *waiter, answered
 
 	mu        sync.Mutex
-	canWrite  sync.Cond // the writer waits here
-	canStep   sync.Cond // the syncer waits here
+	work      sync.Cond // idle workers wait here
 	queue     []entry[B]
+	queued    int64      // bytes of queue
+	routine   int        // how many of queue may be exposed
 	writing   []entry[B] // in the Write that runs
 	written   []entry[B] // in log order, not synced
 	unexposed int        // how many of written are not exposed: each wants a sync at once
@@ -30,6 +31,7 @@ type Committer[B Batch] struct {
 
 	write     call            // the Write that runs
 	step      call            // the Sync, Rotate or Renew that runs
+	stepping  bool            // a worker is at a step
 	exclusive bool            // Rotate or Close is next or runs: no Write may start
 	failed    *failure        // the segment is to be given up
 	over      failover        // what happens while it can't be
@@ -67,7 +69,7 @@ type waiter struct {
 func New[B Batch](log Log[B], o Options[B]) *Committer[B] {
 	c := &Committer[B]{o: o, log: log, start: time.Now(), finished: make(chan struct{})}
 	c.waiters.New = func() any { return &waiter{answer: make(chan error, 1)} }
-	c.canWrite.L, c.canStep.L = &c.mu, &c.mu
+	c.work.L = &c.mu
 	c.rotateDue = true // asks RotateIn before the first Write
 	c.notify.last.Healthy = true
 	c.write.timer.fire = func() { c.overdue(&c.write) }
@@ -75,8 +77,9 @@ func New[B Batch](log Log[B], o Options[B]) *Committer[B] {
 	c.age.fire = c.onAge
 	c.rotation.fire = c.onRotation
 	c.over.timer.fire = c.onRetry
-	go c.writeLoop()
-	go c.stepLoop()
+	for range workers {
+		go c.labour()
+	}
 	return c
 }
 
@@ -101,7 +104,7 @@ func (c *Committer[B]) Ready() error {
 // c.mu is held.
 func (c *Committer[B]) overloaded() error {
 	c.crowded = true
-	c.canStep.Signal()
+	c.work.Signal()
 	return ErrOverloaded
 }
 
@@ -168,7 +171,13 @@ func (c *Committer[B]) admit(e entry[B]) (*waiter, error) {
 	c.inFlight += e.size
 	c.waiting++
 	c.queue = append(c.queue, e)
-	c.canWrite.Signal()
+	c.queued += e.size
+	if !e.waits {
+		c.routine++
+	}
+	if c.mayWrite() {
+		c.work.Signal()
+	}
 	return w, nil
 }
 

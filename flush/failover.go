@@ -42,7 +42,7 @@ func (c *Committer[B]) fail(err error, syncFirst bool) {
 	}
 }
 
-// nextOfFailure decides what stepLoop does while the segment is to be given up. c.mu is held.
+// nextOfFailure decides what is done while the segment is to be given up. c.mu is held.
 func (c *Committer[B]) nextOfFailure() step {
 	switch {
 	case c.write.running:

@@ -69,6 +69,10 @@ type Options[B Batch] struct {
 	SyncTimeout time.Duration
 	// MaxInFlight bounds the bytes of all batches taken and not yet synced or dropped; 0: no bound.
 	MaxInFlight int64
+	// Gather is how many bytes of requests that all wait for a sync are held back while one runs, and
+	// written at once when it ends; more are written meanwhile, as that takes long enough to be worth
+	// it. 0: nothing is held back.
+	Gather int64
 	// Release is called exactly once for each batch given to Submit, refused ones included, when
 	// neither the Committer nor the Log will read it again. synced: its entries are in the log and
 	// synced; else they were refused or given up, and the log may hold them all the same. Its waiter may have been answered before.

@@ -93,6 +93,7 @@ func randomRun(t *testing.T, seed uint64) (seen tally) {
 			CriticalImmediate: d.n(4) > 0,
 			SyncTimeout:       time.Second,
 			MaxInFlight:       int64(100 + d.n(2000)),
+			Gather:            []int64{0, 50, 1 << 20}[d.n(3)],
 		}
 		r := start(t, o, randomScript(d))
 		r.log.rotate = func(entries int) (time.Duration, bool) {

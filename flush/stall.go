@@ -59,7 +59,7 @@ func (c *Committer[B]) dropQueue(err error, done []freed[B]) []freed[B] {
 		done = c.drop(&c.queue[i], false, done)
 	}
 	clear(c.queue)
-	c.queue = c.queue[:0]
+	c.queue, c.queued, c.routine = c.queue[:0], 0, 0
 	return done
 }
 

@@ -14,41 +14,29 @@ const (
 	stepAbandon
 )
 
-// stepLoop makes every call of the Log but Write.
-func (c *Committer[B]) stepLoop() {
-	var done []freed[B]
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for {
-		switch c.nextStep() {
-		case stepNone:
-			c.canStep.Wait()
-			continue
-		case stepSync:
-			done = c.sync(done)
-		case stepRotate:
-			done = c.rotate(done)
-		case stepRenew:
-			done = c.renew(done)
-		case stepClose:
-			c.closeLog()
-		case stepAbandon:
-			done = c.abandonLog(done)
-		}
-		c.note()
-		c.canWrite.Signal()
-		done = c.settle(done)
-		if c.ended {
-			close(c.finished)
-			return
-		}
+// take makes one step. c.mu is held before and after, and c.stepping is set meanwhile.
+func (c *Committer[B]) take(s step, done []freed[B]) []freed[B] {
+	c.stepping = true
+	defer func() { c.stepping = false }()
+	switch s {
+	case stepSync:
+		return c.sync(done)
+	case stepRotate:
+		return c.rotate(done)
+	case stepRenew:
+		return c.renew(done)
+	case stepClose:
+		c.closeLog()
+	case stepAbandon:
+		return c.abandonLog(done)
 	}
+	return done
 }
 
-// nextStep decides what stepLoop does next. c.mu is held.
+// nextStep decides what is to be done next but for a Write. c.mu is held.
 func (c *Committer[B]) nextStep() step {
 	switch {
-	case c.ended || c.expired():
+	case c.stepping || c.ended || c.expired():
 		return stepNone
 	case c.gone:
 		if c.write.running {
@@ -95,6 +83,9 @@ func (c *Committer[B]) sync(done []freed[B]) []freed[B] {
 	n := len(c.written)
 	c.crowded = false
 	c.begin(&c.step)
+	if c.mayWrite() {
+		c.work.Signal()
+	}
 	c.mu.Unlock()
 	err := c.log.Sync()
 	c.mu.Lock()

@@ -65,7 +65,7 @@ func (c *Committer[B]) onAge() {
 	defer c.mu.Unlock()
 	c.age.armed = false
 	c.checkAge()
-	c.canStep.Signal()
+	c.work.Signal()
 }
 
 func (c *Committer[B]) onRotation() {
@@ -74,7 +74,7 @@ func (c *Committer[B]) onRotation() {
 	c.rotation.armed = false
 	if c.closing == nil {
 		c.rotateDue = true
-		c.canStep.Signal()
+		c.work.Signal()
 	}
 }
 
@@ -83,5 +83,5 @@ func (c *Committer[B]) onRetry() {
 	defer c.mu.Unlock()
 	c.over.timer.armed = false
 	c.over.due = c.over.active
-	c.canStep.Signal()
+	c.work.Signal()
 }

@@ -1,52 +1,75 @@
 package flush
 
-// writeLoop makes every Write. It takes all that is queued each time.
-func (c *Committer[B]) writeLoop() {
+// workers make the calls of the Log, each the next that is due. Two, as a Write and a Sync may overlap;
+// as either makes any call, a lone request is written and synced by one, without a hand-off.
+const workers = 2
+
+// labour is a worker's life.
+func (c *Committer[B]) labour() {
 	var batches []B
 	var done []freed[B]
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.awaitWrite() {
-		c.queue, c.writing = c.writing, c.queue
-		for i := range c.writing {
-			batches = append(batches, c.writing[i].batch)
+	for !c.ended {
+		switch next := c.nextStep(); {
+		case c.mayWrite():
+			batches, done = c.writeQueue(batches, done)
+		case next != stepNone:
+			done = c.take(next, done)
+		default:
+			c.work.Wait()
+			continue
 		}
-		c.begin(&c.write)
-		c.mu.Unlock()
-		err := c.log.Write(batches)
-		var due rotateIn
-		if err == nil {
-			due = ask(c.log)
-		}
-		clear(batches)
-		batches = batches[:0]
-		c.mu.Lock()
-		c.end(&c.write)
-		if err == nil {
-			c.wrote()
-			c.foresee(due)
-		} else {
-			done = c.writeFailed(err, done)
-		}
+		ended := c.ended
 		c.note()
-		if c.nextStep() != stepNone {
-			c.canStep.Signal()
-		}
 		done = c.settle(done)
+		if ended {
+			close(c.finished)
+			return
+		}
 	}
 }
 
-// awaitWrite waits until there is something to write and nothing forbids it; false: there never will
-// be again. c.mu is held.
-func (c *Committer[B]) awaitWrite() bool {
-	for !c.gone {
-		rotates := c.exclusive || c.rotateDue
-		if len(c.queue) > 0 && c.failed == nil && !rotates && !c.expired() {
-			return true
-		}
-		c.canWrite.Wait()
+// mayWrite says whether there is something to write and nothing forbids it. c.mu is held.
+func (c *Committer[B]) mayWrite() bool {
+	switch {
+	case len(c.queue) == 0 || c.write.running || c.exclusive || c.rotateDue || c.failed != nil:
+		return false
+	case c.gone || c.expired():
+		return false
 	}
-	return false
+	gathers := c.step.running && c.routine == 0 && c.queued < c.o.Gather
+	return !gathers
+}
+
+// writeQueue writes all that is queued. c.mu is held before and after.
+func (c *Committer[B]) writeQueue(batches []B, done []freed[B]) ([]B, []freed[B]) {
+	// What a large Write would keep waiting is synced meanwhile.
+	if c.queued >= c.o.Gather && c.nextStep() != stepNone {
+		c.work.Signal()
+	}
+	c.queue, c.writing = c.writing, c.queue
+	c.queued, c.routine = 0, 0
+	for i := range c.writing {
+		batches = append(batches, c.writing[i].batch)
+	}
+	c.begin(&c.write)
+	c.mu.Unlock()
+	err := c.log.Write(batches)
+	var due rotateIn
+	if err == nil {
+		due = ask(c.log)
+	}
+	clear(batches)
+	c.mu.Lock()
+	c.end(&c.write)
+	if err == nil {
+		c.wrote()
+		c.foresee(due)
+	} else {
+		done = c.writeFailed(err, done)
+	}
+	return batches[:0], done
 }
 
 // wrote takes over what Write returned nil for, and acknowledges what may be exposed. c.mu is held,
