@@ -76,6 +76,9 @@ func (b *Batch) Len() int { return len(b.bodies) }
 // Size returns the bytes that the batch holds in memory.
 func (b *Batch) Size() int { return cap(b.buf) }
 
+// linesSize is the most bytes that the lines of b's entries can have.
+func (b *Batch) linesSize() int { return len(b.buf) + len(b.bodies)*(maxHeader+2) }
+
 // events returns the number of entries that are events.
 func (b *Batch) events() int {
 	n := 0

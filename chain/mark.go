@@ -2,6 +2,8 @@ package chain
 
 import (
 	"bytes"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"strconv"
 	"syscall"
 
 	"github.com/otelaudit/auditexporter/internal/durable"
@@ -30,13 +33,27 @@ type Mark struct {
 	Head
 }
 
-// appendSlot appends m as a slot: JSON, padding of spaces, the CRC-32C of both
+// appendSlot appends m as a slot: JSON as encoding/json writes it, padding of spaces, the CRC-32C of both
 // in 8 hex digits, LF.
 func (m Mark) appendSlot(dst []byte) []byte {
 	start := len(dst)
-	dst = append(dst, marshalSystem(m)...)
-	dst = append(dst, bytes.Repeat([]byte{' '}, markSlot-9-(len(dst)-start))...)
-	return fmt.Appendf(dst, "%08x\n", crc32.Checksum(dst[start:], castagnoli))
+	dst = append(dst, `{"log_id":"`...)
+	dst = hex.AppendEncode(dst, m.LogID[:])
+	dst = append(dst, `","ordinal":`...)
+	dst = strconv.AppendUint(dst, m.Ordinal, 10)
+	dst = append(dst, `,"offset":`...)
+	dst = strconv.AppendInt(dst, m.Offset, 10)
+	dst = append(dst, `,"seq":`...)
+	dst = strconv.AppendUint(dst, m.Seq, 10)
+	dst = append(dst, `,"hash":"`...)
+	dst = hex.AppendEncode(dst, m.Hash[:])
+	dst = append(dst, `"}`...)
+	for len(dst)-start < markSlot-9 {
+		dst = append(dst, ' ')
+	}
+	var sum [4]byte
+	binary.BigEndian.PutUint32(sum[:], crc32.Checksum(dst[start:], castagnoli))
+	return append(hex.AppendEncode(dst, sum[:]), '\n')
 }
 
 func parseSlot(slot []byte) (Mark, error) {

@@ -33,7 +33,6 @@ type Writer struct {
 	earlier []extent // the segments before seg that were there
 	missing []Range  // what of them, and of seg, is known to be gone
 	suspect bool     // the log was touched since seg was born
-	told    []chunk  // scratch of advance
 
 	mu      sync.Mutex // guards all below
 	seg     *segment
@@ -42,6 +41,8 @@ type Writer struct {
 	synced  point   // everything up to here is durable
 	chunks  []chunk // handed to the system after synced, in order
 	handed  int64   // where the last chunk ends
+	adding  bool    // a Write adds to the last chunk: its memory is not given back
+	links   []Hash  // of the entries after synced, if Options.Synced is to be told
 	events  bool    // seg holds more than system entries
 	failed  error   // why seg is given up; nil while it is not
 	unsafe  bool    // a Sync of seg failed: none is believed again
@@ -56,14 +57,6 @@ type Writer struct {
 type point struct {
 	offset int64
 	head   Head
-}
-
-// chunk is the bytes of one Write and where they end.
-type chunk struct {
-	buf   []byte
-	end   int64
-	first uint64 // seq of its first entry
-	links []Hash // of its entries, if Options.Synced is to be told
 }
 
 // Counts only grow.
@@ -100,41 +93,48 @@ func (w *Writer) Info() Info {
 // nil they survive a crash of the process. An error means that none of them
 // counts and that the segment is given up.
 func (w *Writer) Write(batches []*Batch) error {
+	if by := w.clock.jump(); by != 0 {
+		batches = append([]*Batch{w.systemBatch(ClockJumped{SystemEvent: w.event(TypeClockJumped), By: by.String()})}, batches...)
+	}
+	entries, size := 0, 0
+	for _, b := range batches {
+		entries += b.Len()
+		size += b.linesSize()
+	}
+	if entries == 0 {
+		return nil
+	}
 	w.mu.Lock()
 	if w.failed != nil {
 		defer w.mu.Unlock()
 		return fmt.Errorf("segment is given up: %w", w.failed)
 	}
-	seg, from, buf := w.seg, w.written, w.takeBuffer()
+	seg, from := w.seg, w.written
+	lines := w.room(size)
 	w.mu.Unlock()
 
-	if by := w.clock.jump(); by != 0 {
-		batches = append([]*Batch{w.systemBatch(ClockJumped{SystemEvent: w.event(TypeClockJumped), By: by.String()})}, batches...)
+	if err := w.unshortened(seg, from.offset); err != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.adding, w.failed = false, err
+		return err
 	}
-	head, counts := from.head, Counts{}
-	w.link.keep, w.link.tell, w.link.links = w.o.KeepHashes, w.o.Synced != nil, nil
+	w.link.keep, w.link.tell, w.link.links = w.o.KeepHashes, w.o.Synced != nil, w.link.links[:0]
+	before, head, counts := len(lines), from.head, Counts{}
 	for _, b := range batches {
-		buf, head = b.appendLines(buf, head, &w.link)
+		lines, head = b.appendLines(lines, head, &w.link)
 		events := b.events()
 		counts.Events += uint64(events)
 		counts.System += uint64(b.Len() - events)
 	}
-	if len(buf) == 0 {
-		return nil
-	}
-	if err := w.unshortened(seg, from.offset); err != nil {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.failed = err
-		return err
-	}
-	end := from.offset + int64(len(buf))
+	added := lines[before:]
+	end := from.offset + int64(len(added))
 	w.mu.Lock()
 	// Known before the bytes can be there: a Sync that runs meanwhile compares
 	// the file's size with it, and a cut is of all that was handed over.
-	w.chunks, w.handed = append(w.chunks, chunk{buf: buf, end: end, first: from.head.Seq + 1, links: w.link.links}), end
+	w.hand(lines, end)
 	w.mu.Unlock()
-	_, err := seg.file.WriteAt(buf, from.offset)
+	_, err := seg.file.WriteAt(added, from.offset)
 
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -143,10 +143,11 @@ func (w *Writer) Write(batches []*Batch) error {
 		return w.failed
 	}
 	w.written = point{offset: end, head: head}
+	w.links = append(w.links, w.link.links...)
 	w.events = w.events || counts.Events > 0
 	w.counts.Events += counts.Events
 	w.counts.System += counts.System
-	w.counts.Bytes += uint64(len(buf))
+	w.counts.Bytes += uint64(len(added))
 	return nil
 }
 
@@ -205,19 +206,20 @@ func (w *Writer) handedTo() int64 {
 // advance notes that the segment is synced up to p.
 func (w *Writer) advance(p point) {
 	w.mu.Lock()
+	first := w.synced.head.Seq + 1
 	w.synced = p
 	n := 0
-	for n < len(w.chunks) && w.chunks[n].end <= p.offset {
+	for n < len(w.chunks) && w.chunks[n].end <= p.offset && (!w.adding || n < len(w.chunks)-1) {
 		w.giveBuffer(w.chunks[n].buf)
 		n++
 	}
-	w.told = append(w.told[:0], w.chunks[:n]...)
 	w.chunks = append(w.chunks[:0], w.chunks[n:]...)
-	w.mu.Unlock()
-	for _, c := range w.told {
-		w.tell(c.first, c.links)
+	told := w.links
+	if w.o.Synced != nil {
+		told, w.links = w.links[:p.head.Seq+1-first], w.links[p.head.Seq+1-first:]
 	}
-	clear(w.told)
+	w.mu.Unlock()
+	w.tell(first, told)
 }
 
 // tell is called by Sync and what excludes it, so that it is never out of order.
@@ -302,7 +304,8 @@ func (w *Writer) adopt(seg *segment, size int64, head Head, system, events int) 
 	}
 	p := point{offset: size, head: head}
 	w.seg, w.ordinal, w.written, w.synced, w.handed = seg, seg.name.Ordinal, p, p, size
-	w.chunks, w.failed, w.unsafe, w.events = w.chunks[:0], nil, false, events > 0
+	w.chunks, w.links, w.failed, w.unsafe, w.events = w.chunks[:0], nil, nil, false, events > 0
+	w.adding = false
 	w.counts.System += uint64(system)
 	w.counts.Events += uint64(events)
 	w.counts.Bytes += uint64(size)
@@ -386,25 +389,4 @@ func (w *Writer) systemBatch(e any) *Batch {
 // isDiskFull tells whether err is about space or quota, which ends by itself.
 func isDiskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-}
-
-// keptBytes is how much memory of synced writes is kept for the next ones: fresh
-// pages cost more than the copy into them.
-const keptBytes = 16 << 20
-
-func (w *Writer) takeBuffer() []byte {
-	if n := len(w.free); n > 0 {
-		b := w.free[n-1]
-		w.free = w.free[:n-1]
-		w.freeBytes -= cap(b)
-		return b[:0]
-	}
-	return nil
-}
-
-func (w *Writer) giveBuffer(b []byte) {
-	if w.freeBytes+cap(b) <= keptBytes {
-		w.free = append(w.free, b)
-		w.freeBytes += cap(b)
-	}
 }

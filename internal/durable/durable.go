@@ -76,7 +76,7 @@ var ErrLocked = errors.New("locked by another")
 type Info struct {
 	Size  int64 // bytes
 	Links uint64
-	Mode  fs.FileMode
+	Mode  fs.FileMode // the permission bits, and whether it is a file, a folder, a symbolic link or something else
 	// Device and Inode name the file itself, as against its path. Both are 0
 	// where the system has no such numbers.
 	Device, Inode uint64

@@ -57,19 +57,3 @@ func (osFS) Mkdir(name string, perm fs.FileMode) error {
 	}
 	return os.Chmod(name, perm)
 }
-
-func (osFS) Stat(name string) (Info, error) {
-	fi, err := os.Lstat(name)
-	if err != nil {
-		return Info{}, err
-	}
-	return infoOf(fi), nil
-}
-
-func (f osFile) Stat() (Info, error) {
-	fi, err := f.File.Stat()
-	if err != nil {
-		return Info{}, err
-	}
-	return infoOf(fi), nil
-}

@@ -11,8 +11,15 @@ import (
 
 const openFlags = 0
 
-func infoOf(fi fs.FileInfo) Info {
-	return Info{Size: fi.Size(), Mode: fi.Mode(), Links: 1}
+func (osFS) Stat(name string) (Info, error) { return infoOf(os.Lstat(name)) }
+
+func (f osFile) Stat() (Info, error) { return infoOf(f.File.Stat()) }
+
+func infoOf(fi fs.FileInfo, err error) (Info, error) {
+	if err != nil {
+		return Info{}, err
+	}
+	return Info{Size: fi.Size(), Mode: fi.Mode(), Links: 1}, nil
 }
 
 // SyncDir does nothing: Windows has no such call.
