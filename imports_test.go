@@ -34,7 +34,7 @@ var importRules = map[string]importRule{
 	"event/producer":    {own: []string{"event/canonical"}, pdata: true, unwanted: []string{"os", "io/fs", "net/http", "syscall", "database/sql"}},
 	"flush":             {unwanted: []string{"os", "io/fs", "net", "syscall"}},
 	"chain":             {own: []string{"internal/durable", "internal/sha256pair"}, foreign: true},
-	"checkpoint":        {own: []string{"chain", "internal/durable"}, foreign: true},
+	"checkpoint":        {own: []string{"chain", "internal/durable", "internal/sha256pair"}, foreign: true},
 	"cmd/auditlog":      {own: []string{"chain", "checkpoint", "event", "internal/durable"}, foreign: true, pdata: true},
 	"internal/durable":  {foreign: true},
 	"internal/metadata": {foreign: true, all: true},

@@ -34,6 +34,9 @@ type VerifyOptions struct {
 	// and the bytes to read.
 	Progress func(done, total int64)
 	Fold     Fold // takes part; nil: none
+	// System is told of the log's own entries that count, in order, up to the
+	// first fault, from one goroutine. The body is valid only during the call.
+	System func(Entry)
 	// Synced is a sequence number up to which all entries are known to have been
 	// synced, as a checkpoint vouches for them: a fault up to there is none that a
 	// crash leaves, a log that ends before is broken, and while a writer is at work

@@ -24,7 +24,9 @@ func (v *verification) checkChain(ctx context.Context) error {
 			if s.check.done() {
 				break
 			}
-			s.add(&b.lines[n])
+			if s.add(&b.lines[n]) && v.o.System != nil && b.lines[n].Kind == System && !s.check.adopt {
+				v.o.System(b.lines[n].Entry)
+			}
 		}
 		if v.o.Fold != nil && !s.check.adopt {
 			f.take(b, s.check.Lines-before)
@@ -59,8 +61,10 @@ func (v *verification) begin(i int) {
 	}
 }
 
-func (s *segmentRun) add(l *blockLine) {
-	if s.check.add(&l.inspected, l.end) && l.end == s.markAt {
+func (s *segmentRun) add(l *blockLine) bool {
+	ok := s.check.add(&l.inspected, l.end)
+	if ok && l.end == s.markAt {
 		s.atMark = s.check.Head
 	}
+	return ok
 }

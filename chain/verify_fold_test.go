@@ -90,11 +90,18 @@ func TestFoldIsToldWhatCounts(t *testing.T) {
 		for workers := 1; workers <= 4; workers++ {
 			folder := l.save(t.TempDir())
 			f := &recordingFold{t: t}
-			r := verifyLogAt(t, folder, VerifyOptions{Lock: LockFree, Workers: workers, Fold: f})
+			var types []string
+			r := verifyLogAt(t, folder, VerifyOptions{Lock: LockFree, Workers: workers, Fold: f, System: func(e Entry) {
+				s, err := ParseSystem(e.Body)
+				require.NoError(t, err)
+				types = append(types, s.Type)
+			}})
 			require.Empty(t, r.Faults, name)
+			require.EqualValues(t, r.System, len(types))
+			require.Equal(t, TypeOpened, types[len(l.segments)-2])
 			require.Equal(t, l.hashes(), f.hashes)
 			require.Equal(t, f.prepares, f.prepared, "all was done by the workers")
-			if name == "big" {
+			if name == "big" && workers == 1 {
 				require.Positive(t, f.again, "what was taken is used again")
 			}
 		}
