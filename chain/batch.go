@@ -62,6 +62,19 @@ func (b *Batch) body(i int) []byte {
 	return b.buf[start:b.bodies[i].end]
 }
 
+// Add adds the entries of o, which stays as it is.
+func (b *Batch) Add(o *Batch) {
+	b.Finish()
+	o.Finish()
+	start := len(b.buf)
+	b.buf = append(b.buf, o.buf...)
+	for _, e := range o.bodies {
+		e.end += start
+		b.bodies = append(b.bodies, e)
+	}
+	b.hashed = len(b.bodies)
+}
+
 // First returns the sequence number that the last write of b gave its first
 // entry, 0 if there was none. A failover gives others to what it keeps.
 func (b *Batch) First() uint64 { return b.first }

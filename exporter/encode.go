@@ -59,13 +59,8 @@ func (e *encoder) encode(ctx context.Context, logs plog.Logs, n int) (*chain.Bat
 		return nil, found{}, ctx.Err()
 	}
 	defer func() { <-e.slots }()
-	src := e.sources.Get().(*event.Source)
-	defer func() {
-		src.Reset()
-		e.sources.Put(src)
-	}()
 	b := e.batches.get(n)
-	f, err := e.appendAll(b, src, logs)
+	f, err := e.appendParts(b, logs, n)
 	if err == nil && e.reject && f.structural > 0 {
 		err = &invalidError{records: n, invalid: int(f.structural), faults: f.faults}
 	}
@@ -76,10 +71,17 @@ func (e *encoder) encode(ctx context.Context, logs plog.Logs, n int) (*chain.Bat
 	return b, f, nil
 }
 
-func (e *encoder) appendAll(b *chain.Batch, src *event.Source, logs plog.Logs) (found, error) {
+// part is the records of a request from one on and up to another, excluded.
+type part struct{ from, to int }
+
+func (e *encoder) appendPart(b *chain.Batch, logs plog.Logs, p part, recorded time.Time) (found, error) {
+	src := e.sources.Get().(*event.Source)
+	defer func() {
+		src.Reset()
+		e.sources.Put(src)
+	}()
 	var f found
-	recorded := time.Now()
-	for lr := range e.records(src, logs) {
+	for lr := range e.records(src, logs, p) {
 		start := len(b.Buffer())
 		buf, info := e.event.Append(b.Buffer(), src, lr, recorded)
 		if size := len(buf) - start; size > e.maxBody {
@@ -92,15 +94,26 @@ func (e *encoder) appendAll(b *chain.Batch, src *event.Source, logs plog.Logs) (
 	return f, nil
 }
 
-// records goes through the records of logs, with their resource and scope in src.
-func (e *encoder) records(src *event.Source, logs plog.Logs) iter.Seq[plog.LogRecord] {
+// records goes through a part of the records of logs, with their resource and scope in src.
+func (e *encoder) records(src *event.Source, logs plog.Logs, p part) iter.Seq[plog.LogRecord] {
 	return func(yield func(plog.LogRecord) bool) {
+		at := 0
 		for _, rl := range logs.ResourceLogs().All() {
-			e.event.Resource(src, rl)
+			fresh := true
 			for _, sl := range rl.ScopeLogs().All() {
+				records := sl.LogRecords()
+				first, last := max(p.from-at, 0), min(p.to-at, records.Len())
+				at += records.Len()
+				if first >= last {
+					continue
+				}
+				if fresh {
+					e.event.Resource(src, rl)
+					fresh = false
+				}
 				e.event.Scope(src, sl)
-				for _, lr := range sl.LogRecords().All() {
-					if !yield(lr) {
+				for i := first; i < last; i++ {
+					if !yield(records.At(i)) {
 						return
 					}
 				}
@@ -130,13 +143,17 @@ func (f *found) note(info event.Info) {
 func (f *found) add(rule string) {
 	f.critical = true
 	class, _, _ := strings.Cut(rule, ":")
+	f.count(ruleCount{class: class, n: 1})
+}
+
+func (f *found) count(r ruleCount) {
 	for i := range f.rules {
-		if f.rules[i].class == class {
-			f.rules[i].n++
+		if f.rules[i].class == r.class {
+			f.rules[i].n += r.n
 			return
 		}
 	}
-	f.rules = append(f.rules, ruleCount{class: class, n: 1})
+	f.rules = append(f.rules, r)
 }
 
 // batchPool keeps the memory of batches by the number of their entries: a batch counts against the

@@ -117,7 +117,7 @@ func (e *encoder) list(logs plog.Logs) []chain.RefusedRecord {
 	var listed []chain.RefusedRecord
 	var buf []byte
 	for _, invalid := range []bool{true, false} {
-		for lr := range e.records(src, logs) {
+		for lr := range e.records(src, logs, part{to: logs.LogRecordCount()}) {
 			if len(listed) == refusedListed {
 				return listed
 			}
