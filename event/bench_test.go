@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 
 	"github.com/otelaudit/auditexporter/event"
@@ -73,4 +75,54 @@ func appended(b *testing.B, ld plog.Logs) {
 		buf, _ = e.Append(buf[:0], &s, lr, recordedAt)
 	}
 	b.ReportMetric(float64(len(buf)), "bytes/event")
+}
+
+// BenchmarkAppendRequest is what an event costs of a request of 512 whose records
+// differ as those of one service do.
+func BenchmarkAppendRequest(b *testing.B) {
+	e := defaults(b)
+	ld := request(512)
+	rl := ld.ResourceLogs().At(0)
+	records := rl.ScopeLogs().At(0).LogRecords()
+	var s event.Source
+	e.Resource(&s, rl)
+	e.Scope(&s, rl.ScopeLogs().At(0))
+	buf, i, size := []byte(nil), 0, 0
+	b.ReportAllocs()
+	for b.Loop() {
+		buf, _ = e.Append(buf[:0], &s, records.At(i), recordedAt)
+		i = (i + 1) % records.Len()
+		size += len(buf)
+	}
+	b.ReportMetric(float64(size)/float64(b.N), "bytes/event")
+}
+
+// request has the records of an HTTP service, with ten attributes.
+func request(n int) plog.Logs {
+	ld := plog.NewLogs()
+	rl := ld.ResourceLogs().AppendEmpty()
+	rl.Resource().Attributes().PutStr("service.name", "checkout")
+	sl := rl.ScopeLogs().AppendEmpty()
+	sl.Scope().SetName("shop")
+	for i := range n {
+		lr := sl.LogRecords().AppendEmpty()
+		at := pcommon.NewTimestampFromTime(recordedAt.Add(time.Duration(i) * 137 * time.Microsecond))
+		lr.SetTimestamp(at)
+		lr.SetObservedTimestamp(at)
+		lr.SetSeverityNumber(plog.SeverityNumberInfo)
+		lr.SetSeverityText("INFO")
+		lr.Body().SetStr("request served")
+		a := lr.Attributes()
+		a.PutStr("http.request.method", "GET")
+		a.PutStr("url.path", fmt.Sprintf("/o/%06d", 100_000+i*7919%899_999))
+		a.PutInt("status", 200)
+		a.PutStr("client.address", fmt.Sprintf("192.0.2.%d", i%250))
+		a.PutStr("agent", "curl")
+		a.PutStr("host", "shop-1")
+		a.PutInt("request.size", int64(311+i))
+		a.PutDouble("took_ms", 12.5+float64(i%64)/4)
+		a.PutBool("cache.hit", i%3 == 0)
+		a.PutStr("zone", "eu-1")
+	}
+	return ld
 }

@@ -101,12 +101,16 @@ func (e *Encoder) Resource(s *Source, rl plog.ResourceLogs) {
 
 	r := rl.Resource()
 	s.writer.rules = &e.rules
-	s.resource = s.writer.object(s.resource[:0], `,"resource":`, e.rules.limits.RecordBytes/4, func(o *object) {
+	s.resource = s.resource[:0]
+	for careful, done := false, false; !done; careful = true {
+		const name = `,"resource":`
+		o := s.writer.begin(s.resource, name, "/resource", e.rules.limits.RecordBytes/4, careful)
 		o.attributes(r.Attributes(), nil)
 		o.uint(`,"dropped_attributes_count":`, r.DroppedAttributesCount())
 		o.entities(entity.ResourceEntityRefs(r))
 		o.string(`,"schema_url":`, rl.SchemaUrl())
-	})
+		s.resource, done = o.end(s.resource, name)
+	}
 	s.ofScope.reset()
 	s.ofResource, s.writer.notes = s.writer.notes, s.ofResource
 }
@@ -119,13 +123,17 @@ func (e *Encoder) Scope(s *Source, sl plog.ScopeLogs) {
 
 	sc := sl.Scope()
 	s.writer.rules = &e.rules
-	s.scope = s.writer.object(s.scope[:0], `,"scope":`, e.rules.limits.RecordBytes/8, func(o *object) {
+	s.scope = s.scope[:0]
+	for careful, done := false, false; !done; careful = true {
+		const name = `,"scope":`
+		o := s.writer.begin(s.scope, name, "/scope", e.rules.limits.RecordBytes/8, careful)
 		o.string(`,"name":`, sc.Name())
 		o.string(`,"version":`, sc.Version())
 		o.attributes(sc.Attributes(), nil)
 		o.uint(`,"dropped_attributes_count":`, sc.DroppedAttributesCount())
 		o.string(`,"schema_url":`, sl.SchemaUrl())
-	})
+		s.scope, done = o.end(s.scope, name)
+	}
 	s.ofScope, s.writer.notes = s.writer.notes, s.ofScope
 }
 

@@ -21,14 +21,15 @@ func (o *object) entities(refs entity.EntityRefSlice) {
 		if i > 0 {
 			o.buf = append(o.buf, ',')
 		}
-		one := object{writer: w, root: pathElement{&list, "", i}.place(), buf: append(o.buf, '{')}
-		start := len(one.buf)
-		one.string(`,"schema_url":`, r.SchemaUrl())
-		one.string(`,"type":`, r.Type())
-		one.strings(`,"id_keys":`, r.IdKeys())
-		one.strings(`,"description_keys":`, r.DescriptionKeys())
-		w.exact.close(&one.root)
-		o.buf = append(dropComma(one.buf, start), '}')
+		p := pathElement{&list, "", i}.place()
+		o.buf = append(o.buf, '{')
+		start := len(o.buf)
+		o.buf = w.named(o.buf, `,"schema_url":`, r.SchemaUrl(), &p)
+		o.buf = w.named(o.buf, `,"type":`, r.Type(), &p)
+		o.buf = w.strings(o.buf, `,"id_keys":`, r.IdKeys(), &p)
+		o.buf = w.strings(o.buf, `,"description_keys":`, r.DescriptionKeys(), &p)
+		w.exact.close(&p)
+		o.buf = append(dropComma(o.buf, start), '}')
 	}
 	o.buf = append(o.buf, ']')
 	w.exact.close(&list)
@@ -40,24 +41,22 @@ func (o *object) entities(refs entity.EntityRefSlice) {
 	w.full = false
 }
 
-// strings appends an array of strings.
-func (o *object) strings(name member, s pcommon.StringSlice) {
+// strings appends a member that is an array of strings.
+func (w *writer) strings(dst []byte, name member, s pcommon.StringSlice, in *place) []byte {
 	if s.Len() == 0 {
-		return
+		return dst
 	}
-	w := o.writer
-	o.name(name)
-	p := o.root.child(name.key()).place()
-	o.buf = append(o.buf, '[')
+	p := in.child(name.key()).place()
+	dst = append(append(dst, name...), '[')
 	for i := range s.Len() {
-		if w.full = w.full || i == w.rules.limits.Attributes || w.room(o.buf, &p) <= 0; w.full {
+		if w.full = w.full || i == w.rules.limits.Attributes || w.room(dst, &p) <= 0; w.full {
 			break
 		}
 		if i > 0 {
-			o.buf = append(o.buf, ',')
+			dst = append(dst, ',')
 		}
-		o.buf = w.string(o.buf, s.At(i), w.rules.limits.IdentityBytes, pathElement{&p, "", i})
+		dst = w.string(dst, s.At(i), w.rules.limits.IdentityBytes, pathElement{&p, "", i})
 	}
-	o.buf = append(o.buf, ']')
 	w.exact.close(&p)
+	return append(dst, ']')
 }

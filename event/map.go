@@ -15,14 +15,16 @@ func (w *writer) entries(dst []byte, m pcommon.Map, p *place, f *finding) []byte
 	if w.irregular {
 		return dst
 	}
-	if n := m.Len(); n > fewKeys || w.careful {
-		if n > w.rules.limits.Attributes || !w.distinct(m) {
-			w.irregular = true
-			if w.careful {
-				return w.irregularMap(dst, m, p, f)
-			}
-			return dst
+	n := m.Len()
+	if f != nil && !w.careful && n <= w.rules.limits.Attributes {
+		return w.ofRecord(dst, m, p, f)
+	}
+	if n > w.rules.limits.Attributes || (n > fewKeys || w.careful) && !w.distinct(m) {
+		w.irregular = true
+		if w.careful {
+			return w.irregularMap(dst, m, p, f)
 		}
+		return dst
 	}
 	var keys keySet
 	dst = append(dst, '{')
@@ -51,6 +53,78 @@ func (w *writer) entries(dst []byte, m pcommon.Map, p *place, f *finding) []byte
 	}
 	w.exact.close(p)
 	return append(dst, '}')
+}
+
+// manyApart is how many keys that are not remembered are compared one by one
+// with those before them.
+const manyApart = 16
+
+// ofRecord encodes a record's attributes.
+func (w *writer) ofRecord(dst []byte, m pcommon.Map, p *place, f *finding) []byte {
+	last := w.keys.begin(w.rules)
+	i, apart := 0, 0
+	dst = append(dst, '{')
+	for key, v := range m.All() {
+		if w.full = w.full || !w.fits(dst, key, p); w.full {
+			f.see(key, f.index.find(key, hashKey(key)), v, absent)
+			continue
+		}
+		k := w.keys.find(key, last)
+		switch {
+		case k == nil:
+			// Of each key of this map only such can be equal to this one.
+			if apart++; apart <= manyApart && earlier(m, i, key) || apart == manyApart+1 && !w.distinct(m) {
+				w.irregular = true
+				return dst
+			}
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			var marks marks
+			dst, marks = appendString(dst, key)
+			if marks&markUTF8 != 0 || len(key) > w.rules.limits.IdentityBytes {
+				w.irregular = true
+				return dst
+			}
+			dst = w.entry(append(dst, ':'), key, hashKey(key), marks, v, p, f)
+		case k.record == w.keys.record:
+			w.irregular = true
+			return dst
+		default:
+			k.record, last = w.keys.record, k
+			member := k.member
+			if i == 0 {
+				member = member[1:]
+			}
+			dst = w.remembered(append(dst, member...), key, k, v, p, f)
+		}
+		i++
+	}
+	w.exact.close(p)
+	return append(dst, '}')
+}
+
+// remembered is entry for a key that is remembered.
+func (w *writer) remembered(dst []byte, key string, k *cachedKey, v pcommon.Value, p *place, f *finding) []byte {
+	kind := v.Type()
+	at := p.child(key)
+	how := stands
+	if k.secret && redactable(kind) {
+		how = secret
+	}
+	if !k.plain {
+		f.see(key, k.meaning, v, how)
+	}
+	switch {
+	case how == secret:
+		return w.secret(dst, v, at)
+	case kind != pcommon.ValueTypeStr:
+		return w.valueOf(dst, v, kind, at)
+	case k.meaning.identity():
+		return w.identity(dst, v.Str(), key, at)
+	default:
+		return w.string(dst, v.Str(), w.rules.limits.ValueBytes, at)
+	}
 }
 
 // entry encodes the value of an entry whose key stands in dst already, with
@@ -88,7 +162,7 @@ func (w *writer) entry(dst []byte, key string, h uint32, inKey marks, v pcommon.
 	case kind == pcommon.ValueTypeStr:
 		return w.string(dst, v.Str(), w.rules.limits.ValueBytes, at)
 	default:
-		return w.value(dst, v, at)
+		return w.valueOf(dst, v, kind, at)
 	}
 }
 

@@ -25,10 +25,18 @@ func (o *object) name(m member) { o.buf = append(o.buf, m...) }
 // string appends a named text, which is no identity field.
 func (o *object) string(name member, s string) {
 	if s != "" {
-		o.name(name)
-		o.buf = o.writer.string(o.buf, s, o.writer.rules.limits.IdentityBytes, o.root.child(name.key()))
-		o.writer.full = false
+		o.buf = o.writer.named(o.buf, name, s, &o.root)
 	}
+}
+
+// named is object.string for an object that is written without one.
+func (w *writer) named(dst []byte, name member, s string, in *place) []byte {
+	if s != "" {
+		dst = append(dst, name...)
+		dst = w.string(dst, s, w.rules.limits.IdentityBytes, in.child(name.key()))
+		w.full = false
+	}
+	return dst
 }
 
 // identity appends an identity field that has a member of its own; field is its
@@ -140,24 +148,28 @@ func (o *object) finish() {
 	o.buf = o.writer.finish(o.buf, &o.root)
 }
 
-// object appends a member that is an object, or nothing if fill appends none,
-// within size bytes. Its notes stay in w.
-func (w *writer) object(dst []byte, name member, size int, fill func(*object)) []byte {
-	for careful := false; ; careful = true {
-		w.reset(careful)
-		w.limit = len(dst) + size
-		o := object{writer: w, root: place{base: "/" + name.key(), cost: 16}, buf: dst}
-		o.name(name)
-		o.buf = append(o.buf, '{')
-		inner := len(o.buf)
-		fill(&o)
-		switch {
-		case w.irregular:
-			continue
-		case len(o.buf) == inner:
-			return dst
-		}
-		o.finish()
-		return append(dropComma(o.buf, inner), '}')
+// begin begins a member that is an object with that JSON pointer, within size
+// bytes.
+func (w *writer) begin(dst []byte, name member, pointer string, size int, careful bool) object {
+	w.reset(careful)
+	w.limit = len(dst) + size
+	o := object{writer: w, root: place{base: pointer, cost: 16}, buf: dst}
+	o.name(name)
+	o.buf = append(o.buf, '{')
+	return o
+}
+
+// end ends a member that begin began behind dst, with that name, and takes it
+// back if it is empty. It is not done if the member has to be encoded again
+// with care. Its notes stay in the writer.
+func (o *object) end(dst []byte, name member) (buf []byte, done bool) {
+	inner := len(dst) + len(name) + 1
+	switch {
+	case o.writer.irregular:
+		return dst, false
+	case len(o.buf) == inner:
+		return o.buf[:len(dst)], true
 	}
+	o.finish()
+	return append(dropComma(o.buf, inner), '}'), true
 }

@@ -20,6 +20,7 @@ type writer struct {
 	rules     *rules
 	exact     exact
 	notes     notes
+	keys      keyCache
 	seen      map[string]struct{} // scratch of distinct, empty between calls
 	careful   bool
 	irregular bool
@@ -33,12 +34,16 @@ type writer struct {
 	mac      mac
 }
 
-// maxKept is how many keys, or bytes of an exact member, scratch memory keeps
-// room for.
-const maxKept = 1 << 14
+// maxKept is how many keys, or bytes of a list, scratch memory keeps room for;
+// maxKeptExact how many bytes of an exact member, which a text of the default
+// limit fills if none of it is UTF-8.
+const (
+	maxKept      = 1 << 14
+	maxKeptExact = 1 << 18
+)
 
 func (w *writer) reset(careful bool) {
-	if cap(w.exact.buf) > maxKept {
+	if cap(w.exact.buf) > maxKeptExact {
 		w.exact.buf = nil
 	}
 	w.exact.buf = w.exact.buf[:0]
@@ -116,7 +121,11 @@ func (w *writer) bytes(dst []byte, b pcommon.ByteSlice, at pathElement) []byte {
 }
 
 func (w *writer) value(dst []byte, v pcommon.Value, at pathElement) []byte {
-	switch v.Type() {
+	return w.valueOf(dst, v, v.Type(), at)
+}
+
+func (w *writer) valueOf(dst []byte, v pcommon.Value, kind pcommon.ValueType, at pathElement) []byte {
+	switch kind {
 	case pcommon.ValueTypeStr:
 		return w.string(dst, v.Str(), w.rules.limits.ValueBytes, at)
 	case pcommon.ValueTypeBool:
