@@ -84,6 +84,8 @@ func TestAccessIsRecorded(t *testing.T) {
 		{[]string{"cat", dir}, "READ", id + ":1-6", "success", `{"seq":6,`},
 		{[]string{"cat", "--from", "3", "--to", "5", dir}, "READ", id + ":3-5", "success", `{"seq":5,`},
 		{[]string{"tail", "-n", "2", dir}, "READ", id + ":5-6", "success", "order 4711"},
+		{[]string{"export", "--format", "otlp", dir}, "EXPORT", id + ":1-6", "success", "order 4711"},
+		{[]string{"export", "--format", "ocsf", "--from", "3", "--to", "9", dir}, "EXPORT", id + ":3-6", "success", "order 4711"},
 	} {
 		t.Run(strings.Join(tt.args[:len(tt.args)-1], " "), func(t *testing.T) {
 			r := newRecorder(t)
@@ -109,7 +111,7 @@ func TestAccessIsRecorded(t *testing.T) {
 			v, err := uuid.Parse(e.ID)
 			require.NoError(t, err)
 			require.Equal(t, uuid.Version(4), v.Version())
-			require.Equal(t, "audit.log.read", e.Type)
+			require.Equal(t, "audit.log."+strings.ToLower(tt.action), e.Type)
 			require.Equal(t, tt.action, e.Action)
 			require.Equal(t, tt.outcome, e.Outcome)
 			require.Equal(t, event.Entity{ID: tt.target, Type: "audit.log"}, e.Target)
@@ -147,7 +149,7 @@ func TestAccessFailsClosed(t *testing.T) {
 		{"no URL", "collector:4318", "want a URL", exitUsage},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			for _, args := range [][]string{{"show", "2", dir}, {"cat", dir}, {"tail", dir}} {
+			for _, args := range [][]string{{"show", "2", dir}, {"cat", dir}, {"tail", dir}, {"export", "--format", "ecs", dir}, {"export", "-f", "--format", "otlp", dir}} {
 				code, stdout, stderr := command(t, append(args, "--record-access", "--record-endpoint", tt.endpoint)...)
 				require.Equal(t, tt.code, code)
 				require.Empty(t, stdout)

@@ -67,7 +67,7 @@ PATH is the exporter's directory, or one log's folder in it. Exit codes: 0 intac
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(newVerifyCommand(), newTailCommand(), newShowCommand(), newCatCommand(), newClassifyCommand())
+	root.AddCommand(newVerifyCommand(), newTailCommand(), newShowCommand(), newCatCommand(), newExportCommand(), newClassifyCommand())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK

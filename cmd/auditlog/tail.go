@@ -45,10 +45,13 @@ which no power cut can take; with --unsynced it goes on to what is only written.
 			if err := rec.record(cmd, access{folder: folder, action: "READ", first: o.From, last: last}); err != nil {
 				return err
 			}
-			return readError(tail(cmd, folder, o, follow))
+			if !follow {
+				return readError(tail(cmd, folder, o))
+			}
+			return readError(tailFollow(cmd, folder, o, &rec))
 		},
 	}
-	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on as the log grows, across rotations and restarts")
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on as the log grows, across rotations, restarts, and into a log that succeeds it")
 	c.Flags().Uint64VarP(&n, "lines", "n", 10, "how many entries")
 	c.Flags().BoolVar(&unsynced, "unsynced", false, "show what is written but not synced: a power cut can take it")
 	rec.add(c)
@@ -62,22 +65,35 @@ func tellMissing(cmd *cobra.Command) func(chain.Range) {
 	}
 }
 
-func tail(cmd *cobra.Command, folder string, o chain.ReadOptions, follow bool) error {
+// tailFollow ends when it is interrupted.
+func tailFollow(cmd *cobra.Command, folder string, o chain.ReadOptions, rec *accessFlags) error {
+	r, err := chain.OpenReader(durable.OS(), folder, o)
+	if err != nil {
+		return err
+	}
+	f := follower{reader: r, folder: folder, options: o, every: followEvery}
+	f.successor = func(folder string) error {
+		tellSuccessor(cmd, folder)
+		return rec.record(cmd, access{folder: folder, action: "READ", first: 1})
+	}
+	defer f.Close()
+	p := newPrinter(cmd.OutOrStdout())
+	for l, err := range f.entries(cmd.Context()) {
+		if err != nil {
+			return err
+		}
+		p.printf("%s", summary(l.Entry))
+	}
+	return nil
+}
+
+func tail(cmd *cobra.Command, folder string, o chain.ReadOptions) error {
 	r, err := chain.OpenReader(durable.OS(), folder, o)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
 	p := newPrinter(cmd.OutOrStdout())
-	if follow {
-		for l, err := range r.Follow(cmd.Context(), followEvery) {
-			if err != nil {
-				return err
-			}
-			p.printf("%s", summary(l.Entry))
-		}
-		return nil // interrupted, which is how following ends
-	}
 	for cmd.Context().Err() == nil {
 		l, err := r.Next()
 		if errors.Is(err, io.EOF) {
