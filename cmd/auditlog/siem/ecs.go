@@ -140,7 +140,7 @@ func eventECS(r *record, o object) {
 	}
 	o.set(r.members["trace_id"], "trace", "id")
 	o.set(r.members["span_id"], "span", "id")
-	for _, name := range []string{"critical", "invalid", "redacted", "truncated", "escaped"} {
+	for _, name := range append(r.others(), "scope") {
 		o.set(r.members[name], "auditlog", name)
 	}
 	if ev.Critical {

@@ -249,12 +249,10 @@ func eventOCSF(r *record, o object) {
 		o.set(true, "metadata", "is_truncated")
 	}
 	o.set(r.members["trace_id"], "metadata", "correlation_uid")
-	for _, name := range []string{"span_id", "critical", "invalid", "redacted", "truncated", "escaped"} {
+	for _, name := range append(r.others(), "span_id", "resource", "scope") {
 		o.set(r.members[name], "unmapped", name)
 	}
 	o.set(r.rest(), "unmapped", "attributes")
-	o.set(r.members["resource"], "unmapped", "resource")
-	o.set(r.members["scope"], "unmapped", "scope")
 }
 
 // severityOCSF is severity_id for OTel's severity number. The draft gives audit

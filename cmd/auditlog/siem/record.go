@@ -111,6 +111,21 @@ func (r *record) rest() object {
 	return rest
 }
 
+// mapped are the members of an event that both schemas have fields for.
+var mapped = set(`v type time observed_time recorded_time time_source severity_number severity_text body attributes from
+ trace_id span_id resource scope id actor.id actor.type actor.address actor.session actor.auth_method action outcome
+ target.id target.type source.id source.type`)
+
+// others are all other members, those of a later version too.
+func (r *record) others() (names []string) {
+	for _, name := range sortedKeys(r.members) {
+		if !mapped[name] {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // identity tells how who acted is called, by the name of the attribute or member
 // that says so.
 func (r *record) identity() (by string) {

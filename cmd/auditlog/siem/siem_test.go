@@ -231,6 +231,13 @@ func TestNothingIsLost(t *testing.T) {
 		var ev struct {
 			Attributes map[string]any    `json:"attributes"`
 			From       map[string]string `json:"from"`
+			Critical   any               `json:"critical"`
+			Invalid    any               `json:"invalid"`
+			Redacted   any               `json:"redacted"`
+			Truncated  any               `json:"truncated"`
+			Escaped    any               `json:"escaped"`
+			Exact      any               `json:"exact"`
+			Body       any               `json:"body"`
 			Resource   struct {
 				Attributes map[string]any `json:"attributes"`
 			} `json:"resource"`
@@ -245,11 +252,30 @@ func TestNothingIsLost(t *testing.T) {
 			require.True(t, holds(o, v), "OCSF lacks %s of %s", name, e.Body)
 			require.True(t, holds(c, v), "ECS lacks %s of %s", name, e.Body)
 		}
+		for _, v := range []any{ev.Critical, ev.Invalid, ev.Redacted, ev.Truncated, ev.Escaped, ev.Exact, ev.Body} {
+			if text, ok := v.(string); v == nil || ok && text == "" {
+				continue
+			}
+			require.True(t, holds(o, v) || taken(v, "class_uid"), "OCSF lacks a member of %s", e.Body)
+			require.True(t, holds(c, v) || taken(v, "ecs", "ecs.version"), "ECS lacks a member of %s", e.Body)
+		}
 		for name, v := range ev.Resource.Attributes {
 			require.True(t, holds(o, v), "OCSF lacks resource %s", name)
 			require.True(t, holds(c, v), "ECS lacks resource %s", name)
 		}
 	}
+}
+
+// taken tells whether a body is such an event itself, whose members are then those
+// of the line.
+func taken(body any, marks ...string) bool {
+	o, ok := body.(map[string]any)
+	for _, m := range marks {
+		if ok && o[m] != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // holds tells whether v stands anywhere in o: as it is, as its text, as a number
