@@ -292,6 +292,11 @@ func holds(o, v any) bool {
 		return true
 	}
 	switch o := o.(type) {
+	case string: // a body that is no text, as its JSON
+		var in any
+		d := json.NewDecoder(strings.NewReader(o))
+		d.UseNumber()
+		return strings.HasPrefix(o, "{") && d.Decode(&in) == nil && text(in) == text(v)
 	case map[string]any:
 		for _, e := range o {
 			if holds(e, v) {
