@@ -3,6 +3,7 @@ package chain
 import (
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"time"
 
@@ -18,6 +19,7 @@ type segment struct {
 	after    Head         // the head before its first entry
 	born     time.Time
 	bornSize int64  // bytes it held then
+	reserved int64  // room is kept for so many bytes; owned by Write and what excludes it
 	links    []Hash // of the entries it was born with, until they are told
 }
 
@@ -71,6 +73,28 @@ func (w *Writer) birth(previous *Previous, o Opened, more []any, keep []*Batch) 
 	return seg, int64(len(buf)), head, nil
 }
 
+// reserveStep is by how many bytes room is kept ahead of what is written.
+const reserveStep = 4 << 20
+
+// reserve keeps room for s to grow beyond end. A file system that refuses once is not asked again.
+func (s *segment) reserve(end int64) {
+	if end <= s.reserved {
+		return
+	}
+	s.reserved = end + reserveStep
+	if s.file.Reserve(s.reserved) != nil {
+		s.reserved = math.MaxInt64
+	}
+}
+
+// giveBack lets go of the room that s does not need any more.
+func (s *segment) giveBack() error {
+	if s.reserved == 0 || s.reserved == math.MaxInt64 {
+		return nil
+	}
+	return s.file.Reserve(0)
+}
+
 // writeNew makes a synced file of buf under a name that a failed attempt may
 // have left.
 func (w *Writer) writeNew(temp string, buf []byte) (durable.File, error) {
@@ -93,7 +117,7 @@ func (w *Writer) writeNew(temp string, buf []byte) (durable.File, error) {
 // seal makes a segment that has a successor read-only and closes it. Failing to
 // is no fault: nothing reads the permission.
 func (w *Writer) seal(s *segment) {
-	if err := errors.Join(s.file.Chmod(w.o.SealedMode), s.file.Close()); err != nil {
+	if err := errors.Join(s.giveBack(), s.file.Chmod(w.o.SealedMode), s.file.Close()); err != nil {
 		w.o.Notice(Notice{Text: "couldn't make a sealed segment read-only", Attrs: map[string]any{
 			"segment": s.name.String(), "error": err.Error(),
 		}})

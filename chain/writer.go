@@ -129,6 +129,7 @@ func (w *Writer) Write(batches []*Batch) error {
 	}
 	added := lines[before:]
 	end := from.offset + int64(len(added))
+	seg.reserve(end)
 	w.mu.Lock()
 	// Known before the bytes can be there: a Sync that runs meanwhile compares
 	// the file's size with it, and a cut is of all that was handed over.
@@ -338,7 +339,7 @@ func (w *Writer) Close() error {
 	seg, end := w.seg, w.synced
 	w.mu.Unlock()
 	w.writeMark(end, true)
-	if err := seg.file.Chmod(w.o.SealedMode); err != nil {
+	if err := errors.Join(seg.giveBack(), seg.file.Chmod(w.o.SealedMode)); err != nil {
 		w.o.Notice(Notice{Text: "couldn't make the closed segment read-only", Attrs: map[string]any{"error": err.Error()}})
 	}
 	return w.Abandon()

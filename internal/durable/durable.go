@@ -55,6 +55,11 @@ type File interface {
 	io.Closer
 	// Sync makes all bytes written before the call durable, and the size.
 	Sync() error
+	// Reserve has the file system keep room for the file to grow to so many bytes,
+	// which makes syncs cheaper; its size stays. 0 gives back what is not used. It
+	// does nothing where the system has no such call, and an error says only that
+	// there is no room kept.
+	Reserve(size int64) error
 	// Chmod sets the permission bits.
 	Chmod(perm fs.FileMode) error
 	// Stat describes the open file, whatever name it has by now.

@@ -24,6 +24,20 @@ func (f osFile) Sync() error {
 	}
 }
 
+// Reserve is fallocate(2), which keeps the size; ftruncate(2) to the size that the file has gives
+// back what lies beyond.
+func (f osFile) Reserve(size int64) error {
+	fd := int(f.Fd())
+	if size > 0 {
+		return unix.Fallocate(fd, unix.FALLOC_FL_KEEP_SIZE, 0, size)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	return unix.Ftruncate(fd, info.Size)
+}
+
 // BootID names the current boot of the machine, "" if the system does not tell.
 func BootID() string {
 	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")

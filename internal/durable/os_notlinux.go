@@ -2,6 +2,9 @@
 
 package durable
 
+// Reserve does nothing.
+func (f osFile) Reserve(int64) error { return nil }
+
 // BootID returns "": the boot is not known, which a log takes for the same boot
 // and so for the more careful way of opening.
 func BootID() string { return "" }

@@ -117,6 +117,16 @@ func (h *file) Sync() error {
 	return nil
 }
 
+// Reserve does nothing, as nothing may depend on it; it is no operation that fails.
+func (h *file) Reserve(int64) error {
+	h.fs.mu.Lock()
+	defer h.fs.mu.Unlock()
+	if h.closed {
+		h.fs.breach("%s: reserve after close", h.path)
+	}
+	return nil
+}
+
 func (h *file) Chmod(perm fs.FileMode) error {
 	return h.do(Chmod, func() error {
 		h.fs.checkLocked(h.path)
