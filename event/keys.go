@@ -72,7 +72,7 @@ func (c *keyCache) look(key string, after *cachedKey) *cachedKey {
 			free = int(n)
 		}
 	}
-	if free < 0 || len(key) > maxCachedKey || cleanPrefix(key) < len(key) {
+	if free < 0 || len(key) > maxCachedKey || !isClean(key) {
 		return nil
 	}
 	k := &c.slots[free]

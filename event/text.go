@@ -1,6 +1,9 @@
 package event
 
 import (
+	"encoding/binary"
+	"math/bits"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -18,14 +21,18 @@ const (
 // markUTF8, the string in dst holds U+FFFD for each byte that is no part of
 // valid UTF-8, and appendByteTag keeps those.
 func appendString(dst []byte, s string) ([]byte, marks) {
-	dst = append(dst, '"')
-	n := cleanPrefix(s)
-	dst = append(dst, s[:n]...)
-	var m marks
-	if n < len(s) {
-		dst, m = appendEscaped(dst, s[n:])
+	n := len(s)
+	if cap(dst)-len(dst) < n+2 {
+		dst = slices.Grow(dst, n+2)
 	}
-	return append(dst, '"'), m
+	b := dst[len(dst) : len(dst)+n+2]
+	b[0] = '"'
+	if i := copyClean(b[1:n+1], s); i < n {
+		dst, m := appendEscaped(dst[:len(dst)+1+i], s[i:])
+		return append(dst, '"'), m
+	}
+	b[n+1] = '"'
+	return dst[:len(dst)+n+2], 0
 }
 
 const (
@@ -33,22 +40,72 @@ const (
 	highs = 0x8080808080808080
 )
 
-// cleanPrefix returns how many leading bytes of s are printable ASCII but for
-// the quote and the backslash, at least in steps of eight.
-func cleanPrefix(s string) int {
+// unclean marks those of 8 bytes that are not clean, by the highest bit of each.
+// The lowest bit set is that of the first: only such a byte borrows from the next.
+func unclean(w uint64) uint64 {
+	quote, slash, del := w^ones*'"', w^ones*'\\', w^ones*0x7f
+	return (w | (w - ones*' ') | (quote - ones) | (slash - ones) | (del - ones)) & highs
+}
+
+// eightOf is the first 8 bytes of s, little-endian, and fourOf the first 4.
+func eightOf(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+func fourOf(s string) uint32 {
+	_ = s[3]
+	return uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
+}
+
+// copyClean copies s to dst, which is as long, and returns how many leading bytes
+// it has copied. They are clean, and those that follow them begin with one that
+// is not, or hold one among the next eight.
+func copyClean(dst []byte, s string) int {
+	n := len(s)
 	i := 0
-	for ; i+8 <= len(s); i += 8 {
-		p := s[i : i+8]
-		w := uint64(p[0]) | uint64(p[1])<<8 | uint64(p[2])<<16 | uint64(p[3])<<24 |
-			uint64(p[4])<<32 | uint64(p[5])<<40 | uint64(p[6])<<48 | uint64(p[7])<<56
-		quote, slash, del := w^ones*'"', w^ones*'\\', w^ones*0x7f
-		if (w|(w-ones*0x20)|(quote-ones)|(slash-ones)|(del-ones))&highs != 0 {
-			break
+	for ; i+8 <= n; i += 8 {
+		w := eightOf(s[i : i+8])
+		if unclean(w) != 0 {
+			return i
+		}
+		binary.LittleEndian.PutUint64(dst[i:i+8], w)
+	}
+	switch {
+	case i == n:
+		return n
+	case n >= 8:
+		w := eightOf(s[n-8:])
+		if unclean(w) != 0 {
+			return i
+		}
+		binary.LittleEndian.PutUint64(dst[n-8:], w)
+	case n >= 4:
+		low, high := fourOf(s), fourOf(s[n-4:])
+		if unclean(uint64(low)|uint64(high)<<32) != 0 {
+			return 0
+		}
+		binary.LittleEndian.PutUint32(dst, low)
+		binary.LittleEndian.PutUint32(dst[n-4:], high)
+	default:
+		first, middle, last := s[0], s[n/2], s[n-1]
+		if !clean[first] || !clean[middle] || !clean[last] {
+			return 0
+		}
+		dst[0], dst[n/2], dst[n-1] = first, middle, last
+	}
+	return n
+}
+
+// isClean tells whether s stands for itself in a JSON string.
+func isClean(s string) bool {
+	for i := range len(s) {
+		if !clean[s[i]] {
+			return false
 		}
 	}
-	for ; i < len(s) && clean[s[i]]; i++ {
-	}
-	return i
+	return true
 }
 
 // clean says which bytes stand for themselves in a JSON string.
@@ -63,13 +120,23 @@ func appendEscaped(dst []byte, s string) ([]byte, marks) {
 	var m marks
 	judged := 0 // backslashes before it need no look
 	for i := 0; i < len(s); {
-		c := s[i]
-		if c < utf8.RuneSelf {
-			if clean[c] {
-				dst = append(dst, c)
-				i++
+		if len(s)-i >= 8 {
+			if cap(dst)-len(dst) < 8 {
+				dst = slices.Grow(dst, len(s)-i+8)
+			}
+			w := eightOf(s[i : i+8])
+			binary.LittleEndian.PutUint64(dst[len(dst):len(dst)+8], w)
+			n := bits.TrailingZeros64(unclean(w)) >> 3 // 8 if all are clean
+			dst = dst[:len(dst)+n]
+			if i += n; n == 8 {
 				continue
 			}
+		} else if clean[s[i]] {
+			dst = append(dst, s[i])
+			i++
+			continue
+		}
+		if c := s[i]; c < utf8.RuneSelf {
 			if c == '\\' && i >= judged {
 				n, lone := judgeBackslash(s[i:])
 				m |= lone
@@ -80,7 +147,19 @@ func appendEscaped(dst []byte, s string) ([]byte, marks) {
 			i++
 			continue
 		}
-		r, size := utf8.DecodeRuneInString(s[i:])
+		var n int
+		var of marks
+		dst, n, of = appendBeyond(dst, s[i:])
+		m |= of
+		i += n
+	}
+	return dst, m
+}
+
+// appendBeyond appends the characters beyond ASCII that s begins with, n bytes.
+func appendBeyond(dst []byte, s string) (_ []byte, n int, m marks) {
+	for n < len(s) && s[n] >= utf8.RuneSelf {
+		r, size := utf8.DecodeRuneInString(s[n:])
 		switch {
 		case r == utf8.RuneError && size == 1:
 			dst = append(dst, replacement...)
@@ -88,12 +167,16 @@ func appendEscaped(dst []byte, s string) ([]byte, marks) {
 		case hidden(r):
 			dst = appendEscape(dst, r)
 			m |= marksOf(r)
+		case size == 2:
+			dst = append(dst, s[n], s[n+1])
+		case size == 3:
+			dst = append(dst, s[n], s[n+1], s[n+2])
 		default:
-			dst = append(dst, s[i:i+size]...)
+			dst = append(dst, s[n:n+size]...)
 		}
-		i += size
+		n += size
 	}
-	return dst, m
+	return dst, n, m
 }
 
 // fit returns how many leading bytes of s stand in room bytes of an event: as a

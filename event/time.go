@@ -1,47 +1,62 @@
 package event
 
 import (
+	"encoding/binary"
 	"errors"
 	"time"
 )
 
 const secondsPerDay = 24 * 60 * 60
 
-// clock appends timestamps. It keeps the text of the last day it was asked for.
+// clock appends timestamps. It keeps the text of the last second it was asked for.
 type clock struct {
-	day  uint64 // days since 1970-01-01
-	date [11]byte
-	set  bool
+	second uint64 // since 1970
+	day    uint64 // likewise
+	text   [len(`"2006-01-02T15:04:05.000000000Z"`)]byte
+	set    bool
 }
+
+// Where the parts of a time stand in its text.
+const (
+	hourAt     = len(`"2006-01-02T`)
+	fractionAt = len(`"2006-01-02T15:04:05.`)
+)
 
 // append appends ns, unsigned nanoseconds since 1970 as OTel has them, as a
 // quoted RFC 3339 time in UTC with nine digits of fraction. The largest is
 // 2554-07-21T23:34:33.709551615Z.
 func (c *clock) append(dst []byte, ns uint64) []byte {
-	sec, frac := ns/1e9, uint32(ns%1e9)
-	if day := sec / secondsPerDay; !c.set || day != c.day {
-		c.setDay(day)
+	second, fraction := ns/1e9, uint32(ns%1e9)
+	if second != c.second || !c.set {
+		c.setSecond(second)
 	}
-	s := uint32(sec % secondsPerDay)
-	h, m := s/3600, s/60%60
-	s %= 60
-	milli, micro, nano := frac/1e6, frac/1e3%1e3, frac%1e3
-	dst = append(dst, '"')
-	dst = append(dst, c.date[:]...)
-	return append(dst,
-		byte('0'+h/10), byte('0'+h%10), ':',
-		byte('0'+m/10), byte('0'+m%10), ':',
-		byte('0'+s/10), byte('0'+s%10), '.',
-		byte('0'+milli/100), byte('0'+milli/10%10), byte('0'+milli%10),
-		byte('0'+micro/100), byte('0'+micro/10%10), byte('0'+micro%10),
-		byte('0'+nano/100), byte('0'+nano/10%10), byte('0'+nano%10),
-		'Z', '"')
+	binary.LittleEndian.PutUint64(c.text[fractionAt:], eightDigits(fraction/10))
+	c.text[fractionAt+8] = byte('0' + fraction%10)
+	return append(dst, c.text[:]...)
 }
 
-func (c *clock) setDay(day uint64) {
-	t := time.Unix(int64(day*secondsPerDay), 0).UTC()
-	t.AppendFormat(c.date[:0], "2006-01-02T")
-	c.day, c.set = day, true
+func (c *clock) setSecond(second uint64) {
+	if day := second / secondsPerDay; day != c.day || !c.set {
+		time.Unix(int64(second), 0).UTC().AppendFormat(c.text[:0], `"2006-01-02T15:04:05.000000000Z"`)
+		c.day = day
+	}
+	s := uint32(second % secondsPerDay)
+	h, m := s/3600, s/60%60
+	s %= 60
+	t := c.text[hourAt:fractionAt]
+	t[0], t[1] = byte('0'+h/10), byte('0'+h%10)
+	t[3], t[4] = byte('0'+m/10), byte('0'+m%10)
+	t[6], t[7] = byte('0'+s/10), byte('0'+s%10)
+	c.second, c.set = second, true
+}
+
+// eightDigits returns the decimal digits of n < 1e8, the first in the lowest byte.
+func eightDigits(n uint32) uint64 {
+	x := uint64(n/1e4) | uint64(n%1e4)<<32 // two numbers of four digits
+	y := x * 10486 >> 20 & 0x7f_0000007f   // each by 100
+	x = y | (x-100*y)<<16
+	y = x * 103 >> 10 & 0xf_000f_000f_000f // each of four by 10
+	return (y | (x-10*y)<<8) + ones*'0'
 }
 
 // nanoseconds returns t as OTel counts time, 0 if it has no such number.

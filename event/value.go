@@ -177,6 +177,9 @@ func (w *writer) double(dst []byte, f float64, at pathElement) []byte {
 		w.exact.tag(at, tagDouble)
 		return appendNonFinite(dst, f)
 	}
+	if short, ok := appendDecimal(dst, f); ok {
+		return short
+	}
 	if a := math.Abs(f); a != 0 && (a < 1e-6 || a >= 1e21) {
 		return strconv.AppendFloat(dst, f, 'e', -1, 64)
 	}
@@ -188,6 +191,33 @@ func (w *writer) double(dst []byte, f float64, at pathElement) []byte {
 		}
 	}
 	return append(dst, ".0"...)
+}
+
+// appendDecimal appends f if it is n/1000 for an integer n of at most 15 digits.
+// No two decimals of at most 15 digits read as one double, so that this is the
+// shortest.
+func appendDecimal(dst []byte, f float64) ([]byte, bool) {
+	const digits = 1e15
+	scaled := f * 1000
+	if !(-digits < scaled && scaled < digits) || f == 0 {
+		return dst, false
+	}
+	n := int64(scaled)
+	if float64(n)/1000 != f {
+		return dst, false
+	}
+	if n < 0 {
+		dst, n = append(dst, '-'), -n
+	}
+	dst = strconv.AppendInt(dst, n/1000, 10)
+	switch fraction := n % 1000; {
+	case fraction%100 == 0:
+		return append(dst, '.', byte('0'+fraction/100)), true
+	case fraction%10 == 0:
+		return append(dst, '.', byte('0'+fraction/100), byte('0'+fraction/10%10)), true
+	default:
+		return append(dst, '.', byte('0'+fraction/100), byte('0'+fraction/10%10), byte('0'+fraction%10)), true
+	}
 }
 
 // appendNonFinite names NaN and the infinities as protobuf's JSON does; a NaN of
