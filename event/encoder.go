@@ -195,7 +195,7 @@ func (s *Source) append(dst []byte, e *Encoder, lr plog.LogRecord, recorded time
 	}
 	if name := lr.EventName(); name != "" {
 		o.identity(`,"type":`, name, eventName)
-		f.mapping[fieldType] = 0
+		f.mapping.set(fieldType, 0)
 	}
 	s.times(&o, lr, recorded)
 	if n := lr.SeverityNumber(); n != 0 {

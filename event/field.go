@@ -105,12 +105,21 @@ const (
 )
 
 // mapping is the ranks of the sources found so far.
-type mapping [numFields]uint8
+type mapping struct {
+	ranks  [numFields]uint8
+	filled uint16 // a bit for each field that has one; there are at most 16
+}
 
-func (m *mapping) reset() {
-	for i := range m {
-		m[i] = unset
+func (m *mapping) of(id fieldID) uint8 {
+	if m.filled&(1<<id) == 0 {
+		return unset
 	}
+	return m.ranks[id]
+}
+
+func (m *mapping) set(id fieldID, rank uint8) {
+	m.ranks[id] = rank
+	m.filled |= 1 << id
 }
 
 // code reads an integer that a producer may have sent as an integer, a double

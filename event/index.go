@@ -137,10 +137,10 @@ type bodyValue struct {
 // text by '#' and a pointer into what that text is. copied says that ref is not
 // where the event has text as a string.
 func (f *finding) offerBody(id fieldID, ref, text string, copied bool) {
-	if text == "" || f.mapping[id] != unset || f.secrets.match(lastToken(ref)) {
+	if text == "" || f.mapping.of(id) != unset || f.secrets.match(lastToken(ref)) {
 		return
 	}
-	f.mapping[id] = fromBody
+	f.mapping.set(id, fromBody)
 	f.offered[id] = bodyValue{ref, text, copied || !f.bodyStands}
 	if id == fieldRecordID {
 		f.id = text
@@ -149,7 +149,7 @@ func (f *finding) offerBody(id fieldID, ref, text string, copied bool) {
 
 func (f *finding) reset(r *rules) {
 	f.index, f.secrets = r.index, r.secrets
-	f.mapping.reset()
+	f.mapping.filled = 0
 	f.verdict = verdict{order: orderNone}
 	f.id, f.outcome = "", ""
 	f.audit, f.faults = false, [len(mandatory)]fault{}
@@ -198,7 +198,7 @@ func (f *finding) see(key string, m *meaning, v pcommon.Value, p presence) {
 
 // fill gives a field its source if v is usable and no better one is known.
 func (f *finding) fill(u use, v pcommon.Value) {
-	if u.rank >= f.mapping[u.field] {
+	if u.rank >= f.mapping.of(u.field) {
 		return
 	}
 	s := &fields[u.field].sources[u.rank]
@@ -213,7 +213,7 @@ func (f *finding) fill(u use, v pcommon.Value) {
 	default:
 		return
 	}
-	f.mapping[u.field] = u.rank
+	f.mapping.set(u.field, u.rank)
 	switch u.field {
 	case fieldRecordID:
 		f.id = v.Str()

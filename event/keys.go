@@ -13,6 +13,7 @@ type keyCache struct {
 	slots  []cachedKey
 	start  cachedKey // stands before the first key of a record
 	record uint64    // counts the maps gone through
+	apart  int       // keys of this map that are not remembered
 	seed   maphash.Seed
 }
 
@@ -40,6 +41,7 @@ func (c *keyCache) begin(r *rules) *cachedKey {
 		c.rules, c.slots, c.seed = r, make([]cachedKey, keySlots), maphash.MakeSeed()
 	}
 	c.record++
+	c.apart = 0
 	return &c.start
 }
 

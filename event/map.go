@@ -62,58 +62,59 @@ const manyApart = 16
 // ofRecord encodes a record's attributes.
 func (w *writer) ofRecord(dst []byte, m pcommon.Map, p *place, f *finding) []byte {
 	last := w.keys.begin(w.rules)
-	i, apart := 0, 0
+	i, comma := 0, 1
 	dst = append(dst, '{')
 	for key, v := range m.All() {
 		if w.full = w.full || !w.fits(dst, key, p); w.full {
 			f.see(key, f.index.find(key, hashKey(key)), v, absent)
 			continue
 		}
-		k := w.keys.find(key, last)
-		switch {
-		case k == nil:
-			// Of each key of this map only such can be equal to this one.
-			if apart++; apart <= manyApart && earlier(m, i, key) || apart == manyApart+1 && !w.distinct(m) {
-				w.irregular = true
-				return dst
-			}
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			var marks marks
-			dst, marks = appendString(dst, key)
-			if marks&markUTF8 != 0 || len(key) > w.rules.limits.IdentityBytes {
-				w.irregular = true
-				return dst
-			}
-			dst = w.entry(append(dst, ':'), key, hashKey(key), marks, v, p, f)
-		case k.record == w.keys.record:
+		if k := w.keys.find(key, last); k == nil {
+			dst = w.apart(dst, m, i, v, p.child(key), f)
+		} else if k.record == w.keys.record {
 			w.irregular = true
-			return dst
-		default:
+		} else {
 			k.record, last = w.keys.record, k
-			member := k.member
-			if i == 0 {
-				member = member[1:]
-			}
-			dst = w.remembered(append(dst, member...), key, k, v, p, f)
+			dst = w.remembered(append(dst, k.member[comma:]...), k, v, p.child(key), f)
 		}
-		i++
+		if w.irregular {
+			return dst
+		}
+		i, comma = i+1, 0
 	}
 	w.exact.close(p)
 	return append(dst, '}')
 }
 
+// apart encodes the i-th entry of a record's attributes m, whose key is not
+// remembered: of each key of m only such can be equal to it.
+func (w *writer) apart(dst []byte, m pcommon.Map, i int, v pcommon.Value, at pathElement, f *finding) []byte {
+	key := at.key
+	n := w.keys.apart
+	if w.keys.apart++; n < manyApart && earlier(m, i, key) || n == manyApart && !w.distinct(m) {
+		w.irregular = true
+		return dst
+	}
+	if i > 0 {
+		dst = append(dst, ',')
+	}
+	dst, marks := appendString(dst, key)
+	if marks&markUTF8 != 0 || len(key) > w.rules.limits.IdentityBytes {
+		w.irregular = true
+		return dst
+	}
+	return w.entry(append(dst, ':'), key, hashKey(key), marks, v, at.in, f)
+}
+
 // remembered is entry for a key that is remembered.
-func (w *writer) remembered(dst []byte, key string, k *cachedKey, v pcommon.Value, p *place, f *finding) []byte {
+func (w *writer) remembered(dst []byte, k *cachedKey, v pcommon.Value, at pathElement, f *finding) []byte {
 	kind := v.Type()
-	at := p.child(key)
 	how := stands
 	if k.secret && redactable(kind) {
 		how = secret
 	}
 	if !k.plain {
-		f.see(key, k.meaning, v, how)
+		f.see(at.key, k.meaning, v, how)
 	}
 	switch {
 	case how == secret:
@@ -121,7 +122,7 @@ func (w *writer) remembered(dst []byte, key string, k *cachedKey, v pcommon.Valu
 	case kind != pcommon.ValueTypeStr:
 		return w.valueOf(dst, v, kind, at)
 	case k.meaning.identity():
-		return w.identity(dst, v.Str(), key, at)
+		return w.identity(dst, v.Str(), at.key, at)
 	default:
 		return w.string(dst, v.Str(), w.rules.limits.ValueBytes, at)
 	}

@@ -2,6 +2,7 @@ package event
 
 import (
 	"encoding/hex"
+	"math/bits"
 	"strconv"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -104,32 +105,35 @@ func (o *object) attributes(m pcommon.Map, f *finding) {
 // mapping appends the normalised fields: from, which names the attribute of
 // each, and a member of its own for one that is not as the attribute has it.
 func (o *object) mapping(f *finding) {
-	any := false
-	for id := range fields {
-		rank := f.mapping[id]
-		if rank == unset || fieldID(id) == fieldType && rank == 0 {
-			continue
-		}
-		if !any {
-			any = true
-			o.buf = append(o.buf, `,"from":{`...)
-		} else {
+	filled := f.mapping.filled
+	if f.mapping.of(fieldType) == 0 {
+		filled &^= 1 << fieldType
+	}
+	if filled == 0 {
+		return
+	}
+	fromBodies := false
+	o.buf = append(o.buf, `,"from":{`...)
+	for rest := filled; rest != 0; rest &= rest - 1 {
+		id := bits.TrailingZeros16(rest)
+		if rest != filled {
 			o.buf = append(o.buf, ',')
 		}
-		if rank == fromBody {
+		if rank := f.mapping.ranks[id]; rank == fromBody {
+			fromBodies = true
 			o.buf = append(o.buf, fields[id].member[1:]...)
 			o.buf, _ = appendString(o.buf, f.offered[id].ref)
 		} else {
 			o.buf = append(o.buf, fields[id].sources[rank].ref...)
 		}
 	}
-	if !any {
-		return
-	}
 	o.buf = append(o.buf, '}')
 	o.string(fields[fieldOutcome].member, f.outcome)
+	if !fromBodies {
+		return
+	}
 	for id := range fields {
-		if f.mapping[id] == fromBody && f.offered[id].copied {
+		if f.mapping.of(fieldID(id)) == fromBody && f.offered[id].copied {
 			o.identity(fields[id].member, f.offered[id].text, f.offered[id].ref)
 		}
 	}

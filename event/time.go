@@ -30,9 +30,11 @@ func (c *clock) append(dst []byte, ns uint64) []byte {
 	if second != c.second || !c.set {
 		c.setSecond(second)
 	}
-	binary.LittleEndian.PutUint64(c.text[fractionAt:], eightDigits(fraction/10))
-	c.text[fractionAt+8] = byte('0' + fraction%10)
-	return append(dst, c.text[:]...)
+	dst = append(dst, c.text[:]...)
+	t := dst[len(dst)-len(c.text):]
+	binary.LittleEndian.PutUint64(t[fractionAt:], eightDigits(fraction/10))
+	t[fractionAt+8] = byte('0' + fraction%10)
+	return dst
 }
 
 func (c *clock) setSecond(second uint64) {

@@ -150,7 +150,7 @@ func (f *finding) structural(p Profile, s *Source, lr plog.LogRecord) (set Struc
 	}
 	present(mandatoryTimestamp, lr.Timestamp() != 0)
 	present(mandatoryObserved, lr.ObservedTimestamp() != 0)
-	present(mandatoryEventName, f.mapping[fieldType] < fromBody)
+	present(mandatoryEventName, f.mapping.of(fieldType) < fromBody)
 	present(mandatoryResource, s.rl.Resource().Attributes().Len() > 0)
 	for i := mandatoryAttributes; i < len(mandatory); i++ {
 		set = set.with(i, f.faults[i])
