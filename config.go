@@ -7,6 +7,7 @@ import (
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/configopaque"
+	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/confmap"
 
 	"github.com/otelaudit/auditexporter/exporter"
@@ -46,6 +47,9 @@ type Config struct {
 
 	// Redaction says which values never reach the log.
 	Redaction redactionConfig `mapstructure:"redaction"`
+
+	// Integrity says what is looked at of what producers say of their records. Absent: nothing.
+	Integrity configoptional.Optional[integrityConfig] `mapstructure:"integrity"`
 
 	// VerifyOnStart is how much of an existing log is verified before anything is added to it: tail
 	// (default; what a crash can have touched) or full.
@@ -204,6 +208,8 @@ func (c *Config) options() (exporter.Options, error) {
 		RejectInvalid: c.Validation.OnInvalid == "reject",
 		Limits:        c.Validation.Limits.options(),
 		Redaction:     c.Redaction.options(),
+
+		Integrity: integrityOptions(c.Integrity.Get()),
 
 		VerifyOnStart:   c.VerifyOnStart,
 		OnTampering:     c.OnTampering,

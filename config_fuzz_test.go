@@ -52,9 +52,24 @@ func FuzzConfig(f *testing.F) {
 			require.Equal(t, "[REDACTED]", fmt.Sprint(out.Get("redaction::digest_key")), "a secret is not written out")
 		}
 		out.Delete("redaction::digest_key")
+		putSecretsBack(t, cfg, out)
 		again, err := read(out)
 		require.NoError(t, err, "%v", out.ToStringMap())
 		again.Redaction.DigestKey = cfg.Redaction.DigestKey
 		require.Equal(t, cfg, again)
 	})
+}
+
+// putSecretsBack puts the secrets of trusted keys where out has that they are redacted.
+func putSecretsBack(t *testing.T, cfg *auditexporter.Config, out *confmap.Conf) {
+	t.Helper()
+	if !cfg.Integrity.HasValue() {
+		return
+	}
+	list, _ := out.Get("integrity::trusted_keys").([]any)
+	for i, k := range cfg.Integrity.Get().TrustedKeys {
+		require.Equal(t, "[REDACTED]", fmt.Sprint(list[i].(map[string]any)["secret"]), "a secret is not written out")
+		list[i].(map[string]any)["secret"] = string(k.Secret)
+	}
+	require.NoError(t, out.Merge(confmap.NewFromStringMap(map[string]any{"integrity": map[string]any{"trusted_keys": list}})))
 }

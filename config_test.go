@@ -51,6 +51,23 @@ func TestValidConfig(t *testing.T) {
 		"audit/relative":   defaults(func(c *auditexporter.Config) { c.Directory = "./audit-log" }),
 		"audit/off":        defaults(func(c *auditexporter.Config) { c.Directory = usual }),
 		"audit/timeout_0s": defaults(func(c *auditexporter.Config) { c.Directory = usual }),
+		"audit/integrity": integrity(t, map[string]any{
+			"verify": "require", "sequences": false, "max_streams": 7, "trusted_keys": []any{
+				map[string]any{"id": "portal-2026", "algorithm": "ES256", "form": "tagged_body", "key": `-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEKhxZqnn0iIZElfCbYnDN1C1LaBY/
+uhWoiOy1cnrWM91ybhUxahzGwlREC64+VUHMQWqXMkRR+5rGEpkx6QSpFw==
+-----END PUBLIC KEY-----
+`},
+				map[string]any{"id": "edge", "algorithm": "HMAC-SHA256", "secret": "MDEyMzQ1Njc4OWFiY2RlZg=="},
+				map[string]any{"id": "old", "algorithm": "RS256", "key_file": "/etc/otelcol/old.pem"},
+			},
+		}),
+		"audit/integrity_defaults": integrity(t, map[string]any{
+			"verify": "annotate", "sequences": true, "max_streams": 1000,
+			"trusted_keys": []any{map[string]any{"id": "old", "algorithm": "RS256", "key_file": "/etc/otelcol/old.pem"}},
+		}),
+		"audit/integrity_sequences": integrity(t, map[string]any{"verify": "off"}),
+		"audit/integrity_absent":    defaults(func(c *auditexporter.Config) { c.Directory = "/srv/audit" }),
 		"audit/empty_sections": defaults(func(c *auditexporter.Config) {
 			c.Directory = "/srv/audit"
 			c.Critical.Conditions = []string{}
@@ -92,6 +109,16 @@ func TestValidConfig(t *testing.T) {
 			require.Equal(t, w, got)
 		})
 	}
+}
+
+// integrity is a configuration with that section.
+func integrity(t *testing.T, section map[string]any) *auditexporter.Config {
+	t.Helper()
+	return defaults(func(c *auditexporter.Config) {
+		c.Directory = "/srv/audit"
+		require.NoError(t, confmap.NewFromStringMap(map[string]any{"integrity": section}).Unmarshal(c))
+		require.NotNil(t, c.Integrity.Get())
+	})
 }
 
 func TestInvalidConfig(t *testing.T) {

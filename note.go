@@ -26,7 +26,7 @@ func (c *Config) note() (configNote, error) {
 		return configNote{}, fmt.Errorf("couldn't marshal configuration: %w", err)
 	}
 	sum := sha256.Sum256(text)
-	return configNote{
+	n := configNote{
 		digest: hex.EncodeToString(sum[:]),
 		settings: map[string]string{
 			"flush.mode":               c.Flush.Mode,
@@ -43,5 +43,10 @@ func (c *Config) note() (configNote, error) {
 			"verify_on_start":          c.VerifyOnStart,
 			"on_tampering":             c.OnTampering,
 		},
-	}, nil
+	}
+	if i := c.Integrity.Get(); i != nil {
+		n.settings["integrity.verify"] = i.Verify
+		n.settings["integrity.sequences"] = strconv.FormatBool(i.Sequences)
+	}
+	return n, nil
 }

@@ -43,6 +43,7 @@ func TestConfigSchema(t *testing.T) {
 	require.NoError(t, err)
 	effective := confmap.New()
 	require.NoError(t, effective.Marshal(defaults(func(c *auditexporter.Config) {
+		require.NoError(t, confmap.NewFromStringMap(map[string]any{"integrity": map[string]any{"trusted_keys": []any{}}}).Unmarshal(c))
 		c.Critical.Attributes, c.Critical.Conditions = []string{}, []string{}
 		c.Redaction.ExtraKeys, c.Redaction.Except = []string{}, []string{}
 	})))
@@ -70,7 +71,13 @@ func TestConfigSchema(t *testing.T) {
 				require.Equal(t, "directory", p.key)
 			}
 			for value, valid := range samples(p) {
-				conf := confmap.NewFromStringMap(map[string]any{"directory": "/a", path: value})
+				conf := confmap.NewFromStringMap(map[string]any{"directory": "/a"})
+				if strings.HasPrefix(p.key, "integrity.") {
+					require.NoError(t, conf.Merge(confmap.NewFromStringMap(map[string]any{"integrity::trusted_keys": []any{
+						map[string]any{"id": "a", "algorithm": "HMAC-SHA256", "secret": "MDEyMzQ1Njc4OWFiY2RlZg=="},
+					}})))
+				}
+				require.NoError(t, conf.Merge(confmap.NewFromStringMap(map[string]any{path: value})))
 				cfg := defaults(func(*auditexporter.Config) {})
 				err := conf.Unmarshal(cfg)
 				if err == nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/confmap"
 )
 
@@ -96,12 +97,21 @@ func keysOf(t reflect.Type) specialKeys {
 		case f.Type.Kind() == reflect.Slice:
 			k.lists = append(k.lists, key)
 		case f.Type.Kind() == reflect.Struct && key != "":
-			sub := keysOf(f.Type)
+			sub := keysOf(section(f.Type))
 			k.durations = slices.Concat(k.durations, prefixed(key, sub.durations))
 			k.lists = slices.Concat(k.lists, prefixed(key, sub.lists))
 		}
 	}
 	return k
+}
+
+// section is the struct of a section that may be optional.
+func section(t reflect.Type) reflect.Type {
+	if t.PkgPath() != reflect.TypeFor[configoptional.Optional[struct{}]]().PkgPath() {
+		return t
+	}
+	value, _ := t.FieldByName("value")
+	return value.Type
 }
 
 func prefixed(prefix string, keys []string) []string {

@@ -31,6 +31,7 @@ func (c *Config) Validate() error {
 		oneOf("validation.on_invalid", c.Validation.OnInvalid, "record", "reject"),
 		c.validateLimits(),
 		exporter.CheckRedaction(c.Redaction.options()),
+		c.Integrity.Get().validate(),
 		oneOf("verify_on_start", c.VerifyOnStart, "tail", "full"),
 		oneOf("on_tampering", c.OnTampering, "refuse", "exit", "new_log"),
 	)

@@ -175,3 +175,17 @@ func (n *notes) structural(set Structural) {
 	}
 	n.invalid = append(n.invalid, identity...)
 }
+
+// IsAudit tells whether a record is held to the draft's rules: by the profile all are, none,
+// or those that carry one of its mandatory attributes.
+func (e *Encoder) IsAudit(lr plog.LogRecord) bool {
+	if e.rules.profile != ProfileAuto {
+		return e.rules.profile == ProfileAudit
+	}
+	for key := range lr.Attributes().All() {
+		if m := e.rules.index.find(key, hashKey(key)); m != nil && m.mandate != 0 {
+			return true
+		}
+	}
+	return false
+}

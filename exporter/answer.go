@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/otelaudit/auditexporter/event"
+	"github.com/otelaudit/auditexporter/event/producer"
 	"github.com/otelaudit/auditexporter/flush"
 )
 
@@ -29,6 +30,8 @@ const (
 	causeInvalid    = "invalid"
 	causeTooLarge   = "too_large"
 	causeCanceled   = "canceled"
+	causeUnverified = "unverified"
+	causeUndecided  = "undecided"
 )
 
 // refusal is the answer to a request that is not acknowledged. The OTLP receiver sends its status;
@@ -89,6 +92,7 @@ func refuse(err error) (label string, answer error) {
 		gone     *flush.UnavailableError
 		tooLarge *tooLargeError
 		invalid  *invalidError
+		forged   *unverifiedError
 	)
 	switch {
 	case errors.As(err, &r):
@@ -100,6 +104,10 @@ func refuse(err error) (label string, answer error) {
 		return causeTooLarge, forGood(causeTooLarge, tooLarge)
 	case errors.As(err, &invalid):
 		return causeInvalid, forGood(causeInvalid, invalid)
+	case errors.As(err, &forged):
+		return causeUnverified, forGood(causeUnverified, forged)
+	case errors.Is(err, producer.ErrUndecided):
+		r = unavailable(causeUndecided, producer.ErrUndecided.Error(), err)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		r = &refusal{label: causeCanceled, status: status.FromContextError(err), cause: err}
 	default:

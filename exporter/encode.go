@@ -52,7 +52,7 @@ type ruleCount struct {
 
 // encode returns the n records of logs as a batch, which is the caller's to release. The error is a
 // *tooLargeError, an *invalidError or ctx's; what was found is so in any case.
-func (e *encoder) encode(ctx context.Context, logs plog.Logs, n int) (*chain.Batch, found, error) {
+func (e *encoder) encode(ctx context.Context, logs plog.Logs, n int, x *examined) (*chain.Batch, found, error) {
 	select {
 	case e.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -60,7 +60,7 @@ func (e *encoder) encode(ctx context.Context, logs plog.Logs, n int) (*chain.Bat
 	}
 	defer func() { <-e.slots }()
 	b := e.batches.get(n)
-	f, err := e.appendParts(b, logs, n)
+	f, err := e.appendParts(b, logs, n, x)
 	if err == nil && e.reject && f.structural > 0 {
 		err = &invalidError{records: n, invalid: int(f.structural), faults: f.faults}
 	}
@@ -74,15 +74,18 @@ func (e *encoder) encode(ctx context.Context, logs plog.Logs, n int) (*chain.Bat
 // part is the records of a request from one on and up to another, excluded.
 type part struct{ from, to int }
 
-func (e *encoder) appendPart(b *chain.Batch, logs plog.Logs, p part, recorded time.Time) (found, error) {
+func (e *encoder) appendPart(b *chain.Batch, logs plog.Logs, p part, x *examined, recorded time.Time) (found, error) {
 	src := e.sources.Get().(*event.Source)
 	defer func() {
 		src.Reset()
 		e.sources.Put(src)
 	}()
 	var f found
+	i := p.from - 1
 	for lr := range e.records(src, logs, p) {
+		i++
 		start := len(b.Buffer())
+		src.Producer = x.of(i)
 		buf, info := e.event.Append(b.Buffer(), src, lr, recorded)
 		if size := len(buf) - start; size > e.maxBody {
 			return f, &tooLargeError{size: size, limit: e.maxBody}
@@ -143,17 +146,18 @@ func (f *found) note(info event.Info) {
 func (f *found) add(rule string) {
 	f.critical = true
 	class, _, _ := strings.Cut(rule, ":")
-	f.count(ruleCount{class: class, n: 1})
+	f.rules = count(f.rules, ruleCount{class: class, n: 1})
 }
 
-func (f *found) count(r ruleCount) {
-	for i := range f.rules {
-		if f.rules[i].class == r.class {
-			f.rules[i].n += r.n
-			return
+// count adds to the count of a class.
+func count(counts []ruleCount, r ruleCount) []ruleCount {
+	for i := range counts {
+		if counts[i].class == r.class {
+			counts[i].n += r.n
+			return counts
 		}
 	}
-	f.rules = append(f.rules, r)
+	return append(counts, r)
 }
 
 // batchPool keeps the memory of batches by the number of their entries: a batch counts against the

@@ -29,6 +29,7 @@ type audit struct {
 	logger    *zap.Logger
 	encoder   *encoder
 	refusals  refusals
+	producers *producers
 	telemetry *telemetry
 	health    health
 
@@ -135,8 +136,9 @@ func newAudit(set collector.Settings, o Options, s storage) (*audit, error) {
 	a.flush = flush.Options[*chain.Batch]{
 		Mode: mode, BatchSize: o.BatchSize, BatchInterval: o.BatchInterval,
 		CriticalImmediate: o.CriticalImmediate, SyncTimeout: o.SyncTimeout, MaxInFlight: o.MaxInFlight, Gather: gather,
-		Release: func(b *chain.Batch, _ bool) { a.encoder.batches.put(b) }, OnState: a.health.state,
+		Release: a.released, OnState: a.health.state,
 	}
+	a.producers = newProducers(o.Integrity, a.encoder, o.SyncTimeout)
 	a.refusals.encoder = a.encoder
 	a.gate.Store(&gate{refusal: errNotStarted})
 	return a, nil
@@ -159,6 +161,12 @@ func (a *audit) consume(ctx context.Context, logs plog.Logs) error {
 	return nil
 }
 
+// released takes back a batch that neither the committer nor the log reads any more.
+func (a *audit) released(b *chain.Batch, synced bool) {
+	a.producers.release(b, synced)
+	a.encoder.batches.put(b)
+}
+
 // take encodes a request and hands it to the log.
 func (a *audit) take(ctx context.Context, logs plog.Logs, n int) (found, error) {
 	g := a.gate.Load()
@@ -169,13 +177,29 @@ func (a *audit) take(ctx context.Context, logs plog.Logs, n int) (found, error) 
 	if err := g.committer.Ready(); err != nil {
 		return found{}, err
 	}
-	b, f, err := a.encoder.encode(ctx, logs, n)
+	x, err := a.producers.examine(ctx, a.encoder, logs, n)
 	if err != nil {
-		if invalid := (*invalidError)(nil); errors.As(err, &invalid) {
-			a.telemetry.invalid(ctx, f)
-			a.refusals.add(ctx, g.committer, logs, n)
+		if unverified := (*unverifiedError)(nil); errors.As(err, &unverified) {
+			a.telemetry.producers(ctx, x)
+			a.refusals.add(ctx, g.committer, logs, n, x)
 		}
 		return found{}, err
 	}
-	return f, g.committer.Submit(ctx, b, f.critical)
+	x.place(func(int) bool { return true })
+	b, f, err := a.encoder.encode(ctx, logs, n, x)
+	if err != nil {
+		x.drop()
+		if invalid := (*invalidError)(nil); errors.As(err, &invalid) {
+			a.telemetry.invalid(ctx, f)
+			a.refusals.add(ctx, g.committer, logs, n, x)
+		}
+		return found{}, err
+	}
+	a.producers.submitting(b, x)
+	err = g.committer.Submit(ctx, b, f.critical)
+	a.producers.settle(x, err)
+	if err == nil {
+		a.telemetry.producers(ctx, x)
+	}
+	return f, err
 }

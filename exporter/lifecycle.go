@@ -30,6 +30,10 @@ func (a *audit) start(ctx context.Context, host component.Host) error {
 	}
 	a.started = true
 	a.chain.Directory = path
+	if err := a.loadKeys(); err != nil {
+		a.mu.Unlock()
+		return err
+	}
 	opening, cancel := context.WithCancel(context.Background())
 	a.cancel, a.opening = cancel, make(chan struct{})
 	a.mu.Unlock()

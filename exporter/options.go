@@ -41,6 +41,8 @@ type Options struct {
 	Limits        Limits
 	Redaction     Redaction
 
+	Integrity *Integrity // nil: what producers say of their records is not looked at
+
 	VerifyOnStart   string // tail, full
 	OnTampering     string // refuse, exit, new_log
 	ShutdownTimeout time.Duration

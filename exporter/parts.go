@@ -13,10 +13,10 @@ const divided = 128
 
 // appendParts appends the n records of logs to b: in two halves, one beside the other, if there are many
 // and nobody else needs the processors.
-func (e *encoder) appendParts(b *chain.Batch, logs plog.Logs, n int) (found, error) {
+func (e *encoder) appendParts(b *chain.Batch, logs plog.Logs, n int, x *examined) (found, error) {
 	recorded := time.Now()
 	if n < divided || !e.spare() {
-		return e.appendPart(b, logs, part{to: n}, recorded)
+		return e.appendPart(b, logs, part{to: n}, x, recorded)
 	}
 	half := n / 2
 	second := make(chan found, 1)
@@ -24,11 +24,11 @@ func (e *encoder) appendParts(b *chain.Batch, logs plog.Logs, n int) (found, err
 	var restErr error
 	go func() {
 		defer func() { <-e.slots }()
-		f, err := e.appendPart(rest, logs, part{from: half, to: n}, recorded)
+		f, err := e.appendPart(rest, logs, part{from: half, to: n}, x, recorded)
 		restErr = err
 		second <- f
 	}()
-	f, err := e.appendPart(b, logs, part{to: half}, recorded)
+	f, err := e.appendPart(b, logs, part{to: half}, x, recorded)
 	f.merge(<-second)
 	if err == nil {
 		err = restErr
@@ -57,7 +57,7 @@ func (e *encoder) spare() bool {
 func (f *found) merge(o found) {
 	f.critical = f.critical || o.critical
 	for _, r := range o.rules {
-		f.count(r)
+		f.rules = count(f.rules, r)
 	}
 	f.structural += o.structural
 	f.identity += o.identity

@@ -77,6 +77,20 @@ func (t *telemetry) invalid(ctx context.Context, f found) {
 	}
 }
 
+// producers counts what was found out about the producers of a request that was acknowledged, or
+// refused for it.
+func (t *telemetry) producers(ctx context.Context, x *examined) {
+	if x == nil {
+		return
+	}
+	for _, s := range x.signatures {
+		t.ExporterAuditProducerSignatures.Add(ctx, s.n, t.with(attribute.String("result", s.class)))
+	}
+	for _, b := range x.breaks {
+		t.ExporterAuditProducerChainBreaks.Add(ctx, b.n, t.with(attribute.String("break", b.class)))
+	}
+}
+
 func (t *telemetry) refused(ctx context.Context, cause string) {
 	t.ExporterAuditRefusedRequests.Add(ctx, 1, t.with(attribute.String("cause", cause)))
 }

@@ -64,7 +64,28 @@ type key struct {
 	certificate *x509.Certificate // nil for a bare public key
 }
 
+// CheckNames tells whether an algorithm and a form are known.
+func CheckNames(algorithm, form string) error {
+	switch {
+	case !slices.Contains(Algorithms, algorithm):
+		return fmt.Errorf("algorithm: %q is not allowed: must be one of %s", algorithm, strings.Join(Algorithms, ", "))
+	case form != "" && !slices.Contains(Forms, form):
+		return fmt.Errorf("form: %q is not allowed: must be one of %s", form, strings.Join(Forms, ", "))
+	}
+	return nil
+}
+
+// Check tells whether k is a usable key. The error begins with the name of what is wrong and
+// holds no secret.
+func (k *Key) Check() error {
+	_, err := newKey(*k)
+	return err
+}
+
 func newKey(k Key) (*key, error) {
+	if err := CheckNames(k.Algorithm, k.Form); err != nil {
+		return nil, err
+	}
 	out := &key{id: k.ID, algorithm: k.Algorithm, secret: slices.Clone(k.Secret), hash: crypto.SHA256}
 	for _, f := range []canonical.Form{canonical.TaggedBody, canonical.StringBody} {
 		if k.Form == "" || k.Form == f.String() {
@@ -74,20 +95,19 @@ func newKey(k Key) (*key, error) {
 	if strings.HasSuffix(k.Algorithm, "512") {
 		out.hash = crypto.SHA512
 	}
-	switch {
-	case len(out.forms) == 0:
-		return nil, fmt.Errorf("form: %q is not allowed: must be one of %s", k.Form, strings.Join(Forms, ", "))
-	case !slices.Contains(Algorithms, k.Algorithm):
-		return nil, fmt.Errorf("algorithm: %q is not allowed: must be one of %s", k.Algorithm, strings.Join(Algorithms, ", "))
-	case Symmetric(k.Algorithm) && len(k.Secret) < MinSecret:
-		return nil, fmt.Errorf("secret: shorter than %d bytes", MinSecret)
-	case Symmetric(k.Algorithm):
+	if Symmetric(k.Algorithm) {
+		if len(k.Secret) < MinSecret {
+			return nil, fmt.Errorf("secret: %d bytes: must be at least %d", len(k.Secret), MinSecret)
+		}
 		return out, nil
 	}
 	if err := out.parse(k.PEM); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("key: %w", err)
 	}
-	return out, out.check()
+	if err := out.check(); err != nil {
+		return nil, fmt.Errorf("key: %w", err)
+	}
+	return out, nil
 }
 
 // parse reads the one PEM block of a public key.

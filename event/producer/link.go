@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
-	"go.opentelemetry.io/collector/pdata/plog"
 
 	"github.com/otelaudit/auditexporter/event/canonical"
 )
@@ -81,11 +80,8 @@ func (l *Link) Says() bool { return l.says }
 
 // ReadLink reads what a record says of its chain. stream is called for the stream of a
 // record that names none, once.
-func ReadLink(lr plog.LogRecord, resource func() Stream) Link {
-	return readLink(&forms{lr: lr}, resource)
-}
-
-func readLink(f *forms, resource func() Stream) Link {
+func ReadLink(rec *Record, resource func() Stream) Link {
+	f := &rec.forms
 	l := reader{attrs: f.lr.Attributes()}
 	l.read()
 	if !l.says {

@@ -1,7 +1,9 @@
 package producer
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,9 +36,11 @@ const (
 	ReasonUnknownKey     Reason = "unknown_key" // no trusted key of that algorithm and certificate
 	ReasonMismatch       Reason = "mismatch"
 	maxValue                    = 4 << 10 // bytes: the longest value that is decoded
-	maxKeys                     = 64      // trusted at once, which bounds what a record can cost
 	canonicalizationName        = "jcs"   // the draft's default
 )
+
+// MaxKeys is how many keys may be trusted at once, which bounds what a record can cost.
+const MaxKeys = 64
 
 // Result is what is known of a record's signature.
 type Result struct {
@@ -54,8 +58,8 @@ type Keys struct{ keys []*key }
 
 // NewKeys returns an error that names a key by its place in the list, and no secret.
 func NewKeys(list []Key) (*Keys, error) {
-	if len(list) > maxKeys {
-		return nil, fmt.Errorf("%d keys: at most %d are allowed", len(list), maxKeys)
+	if len(list) > MaxKeys {
+		return nil, fmt.Errorf("%d keys: at most %d are allowed", len(list), MaxKeys)
 	}
 	out := new(Keys)
 	for i, k := range list {
@@ -66,6 +70,26 @@ func NewKeys(list []Key) (*Keys, error) {
 		out.keys = append(out.keys, one)
 	}
 	return out, nil
+}
+
+// Names are the keys as an operator may see them: id, algorithm and, of a public key, the
+// SHA-256 of its SubjectPublicKeyInfo.
+func (k *Keys) Names() (names []string) {
+	for _, one := range k.keys {
+		name := one.id + " " + one.algorithm
+		if one.spki != nil {
+			h := sha256.Sum256(one.spki)
+			name += " sha256:" + hex.EncodeToString(h[:])
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// Reasons lists all reasons.
+var Reasons = []Reason{
+	ReasonMissingValue, ReasonInvalidValue, ReasonNoAlgorithm, ReasonAlgorithm, ReasonCanonical, ReasonUnknownKey, ReasonMismatch,
+	Reason(canonical.ErrDepth), Reason(canonical.ErrSize), Reason(canonical.ErrUTF8), Reason(canonical.ErrNumber), Reason(canonical.ErrDuplicate),
 }
 
 // Claimed tells whether a record says that it is signed: by a value, or by its resource's
@@ -80,11 +104,8 @@ func Claimed(resource pcommon.Map, lr plog.LogRecord) bool {
 }
 
 // Verify judges the signature of a record as it was received.
-func (k *Keys) Verify(resource pcommon.Map, lr plog.LogRecord) Result {
-	return k.verify(resource, &forms{lr: lr})
-}
-
-func (k *Keys) verify(resource pcommon.Map, f *forms) Result {
+func (k *Keys) Verify(resource pcommon.Map, r *Record) Result {
+	f := &r.forms
 	candidates, signature, reason := k.claim(resource, f.lr)
 	if reason != "" {
 		return Result{Reason: reason}
@@ -200,6 +221,12 @@ func said(resource pcommon.Map, lr plog.LogRecord, name string) string {
 	}
 	return ""
 }
+
+// Record is a record to be looked at. It makes each of its canonical forms once.
+type Record struct{ forms }
+
+// Of returns the record lr.
+func Of(lr plog.LogRecord) *Record { return &Record{forms{lr: lr}} }
 
 // forms are a record's canonical forms, each made once.
 type forms struct {

@@ -38,6 +38,8 @@ type TelemetryBuilder struct {
 	ExporterAuditHeadSequence            metric.Int64ObservableGauge
 	ExporterAuditInvalidRecords          metric.Int64Counter
 	ExporterAuditOldestExposedAge        metric.Float64ObservableGauge
+	ExporterAuditProducerChainBreaks     metric.Int64Counter
+	ExporterAuditProducerSignatures      metric.Int64Counter
 	ExporterAuditRedactedValues          metric.Int64Counter
 	ExporterAuditRefusedRequests         metric.Int64Counter
 	ExporterAuditSegmentOrdinal          metric.Int64ObservableGauge
@@ -259,6 +261,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_exporter_audit_oldest_exposed_age",
 		metric.WithDescription("Time since the oldest exposed event was acknowledged, 0 if none is exposed. [Development]"),
 		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterAuditProducerChainBreaks, err = builder.meter.Int64Counter(
+		"otelcol_exporter_audit_producer_chain_breaks",
+		metric.WithDescription("Records at which the chain of their producer is broken, in acknowledged requests. [Development]"),
+		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterAuditProducerSignatures, err = builder.meter.Int64Counter(
+		"otelcol_exporter_audit_producer_signatures",
+		metric.WithDescription("Signatures of producers that were looked at, in acknowledged requests and in those refused for them. [Development]"),
+		metric.WithUnit("{record}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExporterAuditRedactedValues, err = builder.meter.Int64Counter(

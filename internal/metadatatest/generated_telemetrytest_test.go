@@ -52,6 +52,8 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ExporterAuditConditionErrors.Add(context.Background(), 1)
 	tb.ExporterAuditCriticalEvents.Add(context.Background(), 1)
 	tb.ExporterAuditInvalidRecords.Add(context.Background(), 1)
+	tb.ExporterAuditProducerChainBreaks.Add(context.Background(), 1)
+	tb.ExporterAuditProducerSignatures.Add(context.Background(), 1)
 	tb.ExporterAuditRedactedValues.Add(context.Background(), 1)
 	tb.ExporterAuditRefusedRequests.Add(context.Background(), 1)
 	tb.ExporterAuditSyncDuration.Record(context.Background(), 1)
@@ -86,6 +88,12 @@ func TestSetupTelemetry(t *testing.T) {
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterAuditOldestExposedAge(t, testTel,
 		[]metricdata.DataPoint[float64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualExporterAuditProducerChainBreaks(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualExporterAuditProducerSignatures(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterAuditRedactedValues(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
