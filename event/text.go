@@ -136,7 +136,12 @@ func appendEscaped(dst []byte, s string) ([]byte, marks) {
 			i++
 			continue
 		}
-		if c := s[i]; c < utf8.RuneSelf {
+		switch c := s[i]; {
+		case c == '"':
+			dst = append(dst, '\\', '"')
+			i++
+			continue
+		case c < utf8.RuneSelf:
 			if c == '\\' && i >= judged {
 				n, lone := judgeBackslash(s[i:])
 				m |= lone
@@ -159,6 +164,15 @@ func appendEscaped(dst []byte, s string) ([]byte, marks) {
 // appendBeyond appends the characters beyond ASCII that s begins with, n bytes.
 func appendBeyond(dst []byte, s string) (_ []byte, n int, m marks) {
 	for n < len(s) && s[n] >= utf8.RuneSelf {
+		if size := letter(s[n:]); size == 2 {
+			dst = append(dst, s[n], s[n+1])
+			n += 2
+			continue
+		} else if size == 3 {
+			dst = append(dst, s[n], s[n+1], s[n+2])
+			n += 3
+			continue
+		}
 		r, size := utf8.DecodeRuneInString(s[n:])
 		switch {
 		case r == utf8.RuneError && size == 1:
@@ -167,16 +181,29 @@ func appendBeyond(dst []byte, s string) (_ []byte, n int, m marks) {
 		case hidden(r):
 			dst = appendEscape(dst, r)
 			m |= marksOf(r)
-		case size == 2:
-			dst = append(dst, s[n], s[n+1])
-		case size == 3:
-			dst = append(dst, s[n], s[n+1], s[n+2])
 		default:
 			dst = append(dst, s[n:n+size]...)
 		}
 		n += size
 	}
 	return dst, n, m
+}
+
+// letter returns the bytes of the character that s begins with if it is of those
+// that most text beyond ASCII consists of, none of them hidden: U+00C0 to U+07FF
+// but for U+0600 to U+063F, U+3000 to U+CFFF. Else 0.
+func letter(s string) int {
+	switch c := s[0]; {
+	case c >= 0xc3 && c <= 0xdf && c != 0xd8:
+		if len(s) >= 2 && s[1]&0xc0 == 0x80 {
+			return 2
+		}
+	case c >= 0xe3 && c <= 0xec:
+		if len(s) >= 3 && s[1]&0xc0 == 0x80 && s[2]&0xc0 == 0x80 {
+			return 3
+		}
+	}
+	return 0
 }
 
 // fit returns how many leading bytes of s stand in room bytes of an event: as a
