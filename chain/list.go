@@ -47,12 +47,16 @@ func listFolder(fsys durable.FS, folder string) (listing, error) {
 			l.temps = append(l.temps, n.Name())
 		case n.Name() == markName:
 			l.mark = true
+		case n.Name() == indexName: // derived, and none of ours
 		default:
 			l.others = append(l.others, n.Name())
 		}
 	}
 	return l, nil
 }
+
+// indexName is the folder of the index of record ids.
+const indexName = "ids"
 
 var segmentForm = regexp.MustCompile(`^[0-9]{10}-[0-9]{20}\.jsonl$`)
 

@@ -60,11 +60,12 @@ func (p *Print) append(dst []byte) []byte {
 	return append(dst, printEnd...)
 }
 
-// AppendPrinted is [Encoder.Append] of an event that tells p of its record.
+// AppendPrinted is [Encoder.Append] of an event that tells p of its record; nil: nothing.
 func (e *Encoder) AppendPrinted(dst []byte, s *Source, lr plog.LogRecord, recorded time.Time, p *Print) ([]byte, Info) {
 	s.print = p
-	defer func() { s.print = nil }()
-	return e.Append(dst, s, lr, recorded)
+	dst, info := e.Append(dst, s, lr, recorded)
+	s.print = nil
+	return dst, info
 }
 
 // conflict lists that the record's id is another record's, too.

@@ -231,3 +231,6 @@ func atMost(n int) int {
 	}
 	return b
 }
+
+// Redacts tells whether a string under this key is redacted.
+func (e *Encoder) Redacts(key string) bool { return e.rules.secrets.match(key) }

@@ -28,6 +28,7 @@ const (
 	causeNotOpen    = "not_open"
 	causeTampered   = "tampered"
 	causeInvalid    = "invalid"
+	causeConflict   = "conflict"
 	causeTooLarge   = "too_large"
 	causeCanceled   = "canceled"
 	causeUnverified = "unverified"
@@ -93,6 +94,7 @@ func refuse(err error) (label string, answer error) {
 		tooLarge *tooLargeError
 		invalid  *invalidError
 		forged   *unverifiedError
+		conflict *conflictError
 	)
 	switch {
 	case errors.As(err, &r):
@@ -101,11 +103,13 @@ func refuse(err error) (label string, answer error) {
 	case errors.As(err, &gone):
 		r = unavailable(gone.Reason.String(), reasonText(gone.Reason), err)
 	case errors.As(err, &tooLarge):
-		return causeTooLarge, forGood(causeTooLarge, tooLarge)
+		return causeTooLarge, forGood(causeTooLarge, codes.InvalidArgument, tooLarge)
 	case errors.As(err, &invalid):
-		return causeInvalid, forGood(causeInvalid, invalid)
+		return causeInvalid, forGood(causeInvalid, codes.InvalidArgument, invalid)
+	case errors.As(err, &conflict):
+		return causeConflict, forGood(causeConflict, codes.AlreadyExists, conflict)
 	case errors.As(err, &forged):
-		return causeUnverified, forGood(causeUnverified, forged)
+		return causeUnverified, forGood(causeUnverified, codes.InvalidArgument, forged)
 	case errors.Is(err, producer.ErrUndecided):
 		r = unavailable(causeUndecided, producer.ErrUndecided.Error(), err)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
@@ -117,8 +121,8 @@ func refuse(err error) (label string, answer error) {
 }
 
 // forGood refuses a request that would be refused again.
-func forGood(label string, err error) error {
-	return consumererror.NewPermanent(&refusal{label: label, status: status.New(codes.InvalidArgument, err.Error())})
+func forGood(label string, code codes.Code, err error) error {
+	return consumererror.NewPermanent(&refusal{label: label, status: status.New(code, err.Error())})
 }
 
 // reasonText tells a client why, and nothing of the machine.

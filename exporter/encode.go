@@ -43,6 +43,8 @@ type found struct {
 	structural, identity int64 // records that are invalid
 	faults               event.Structural
 	redacted, truncated  int64 // values
+	// Records that stand in the log already, and those whose id another has.
+	duplicates, conflicts int64
 }
 
 type ruleCount struct {
@@ -50,9 +52,16 @@ type ruleCount struct {
 	n     int64
 }
 
-// encode returns the n records of logs as a batch, which is the caller's to release. The error is a
-// *tooLargeError, an *invalidError or ctx's; what was found is so in any case.
-func (e *encoder) encode(ctx context.Context, logs plog.Logs, n int, x *examined) (*chain.Batch, found, error) {
+// judged is what was found out about a request's records before they are encoded; it may be zero.
+type judged struct {
+	producers *examined
+	ids       []identity // of those that have one, in order
+}
+
+// encode returns the n records of logs as a batch, which is the caller's to release, without those that
+// are duplicates. The error is a *tooLargeError, an *invalidError or ctx's; what was found is so in any
+// case.
+func (e *encoder) encode(ctx context.Context, logs plog.Logs, n int, j judged) (*chain.Batch, found, error) {
 	select {
 	case e.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -60,7 +69,7 @@ func (e *encoder) encode(ctx context.Context, logs plog.Logs, n int, x *examined
 	}
 	defer func() { <-e.slots }()
 	b := e.batches.get(n)
-	f, err := e.appendParts(b, logs, n, x)
+	f, err := e.appendParts(b, logs, n, j)
 	if err == nil && e.reject && f.structural > 0 {
 		err = &invalidError{records: n, invalid: int(f.structural), faults: f.faults}
 	}
@@ -74,7 +83,7 @@ func (e *encoder) encode(ctx context.Context, logs plog.Logs, n int, x *examined
 // part is the records of a request from one on and up to another, excluded.
 type part struct{ from, to int }
 
-func (e *encoder) appendPart(b *chain.Batch, logs plog.Logs, p part, x *examined, recorded time.Time) (found, error) {
+func (e *encoder) appendPart(b *chain.Batch, logs plog.Logs, p part, j judged, recorded time.Time) (found, error) {
 	src := e.sources.Get().(*event.Source)
 	defer func() {
 		src.Reset()
@@ -84,9 +93,16 @@ func (e *encoder) appendPart(b *chain.Batch, logs plog.Logs, p part, x *examined
 	i := p.from - 1
 	for lr := range e.records(src, logs, p) {
 		i++
+		var print *event.Print
+		if id := identityOf(&j.ids, i); id != nil {
+			if id.verdict == verdictDuplicate {
+				continue
+			}
+			print = &id.print
+		}
 		start := len(b.Buffer())
-		src.Producer = x.of(i)
-		buf, info := e.event.Append(b.Buffer(), src, lr, recorded)
+		src.Producer = j.producers.of(i)
+		buf, info := e.event.AppendPrinted(b.Buffer(), src, lr, recorded, print)
 		if size := len(buf) - start; size > e.maxBody {
 			return f, &tooLargeError{size: size, limit: e.maxBody}
 		}

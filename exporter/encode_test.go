@@ -23,11 +23,11 @@ func TestEncodingWaitsForASlot(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, _, err = e.encode(ctx, logs, 1, nil)
+	_, _, err = e.encode(ctx, logs, 1, judged{})
 	require.ErrorIs(t, err, context.Canceled)
 
 	<-e.slots
-	b, _, err := e.encode(t.Context(), logs, 1, nil)
+	b, _, err := e.encode(t.Context(), logs, 1, judged{})
 	require.NoError(t, err)
 	require.Equal(t, 1, b.Len())
 	require.Len(t, e.slots, cap(e.slots)-1, "the slot is free again")

@@ -32,6 +32,7 @@ type audit struct {
 	producers *producers
 	telemetry *telemetry
 	health    health
+	claims    *claims // nil: idempotency is off
 
 	gate atomic.Pointer[gate]
 
@@ -139,6 +140,9 @@ func newAudit(set collector.Settings, o Options, s storage) (*audit, error) {
 		Release: a.released, OnState: a.health.state,
 	}
 	a.producers = newProducers(o.Integrity, a.encoder, o.SyncTimeout)
+	if o.Idempotency != nil {
+		a.recognise(*o.Idempotency)
+	}
 	a.refusals.encoder = a.encoder
 	a.gate.Store(&gate{refusal: errNotStarted})
 	return a, nil
@@ -177,26 +181,35 @@ func (a *audit) take(ctx context.Context, logs plog.Logs, n int) (found, error) 
 	if err := g.committer.Ready(); err != nil {
 		return found{}, err
 	}
+	if a.claims != nil {
+		return a.takeIdentified(ctx, g, logs, n)
+	}
+	return a.takeAll(ctx, g, logs, n, nil)
+}
+
+// takeAll hands all records to the log, but for those that c, if there is one, calls duplicates.
+func (a *audit) takeAll(ctx context.Context, g *gate, logs plog.Logs, n int, c *idClaim) (found, error) {
 	x, err := a.producers.examine(ctx, a.encoder, logs, n)
+	j := judged{producers: x, ids: c.identities()}
 	if err != nil {
 		if unverified := (*unverifiedError)(nil); errors.As(err, &unverified) {
 			a.telemetry.producers(ctx, x)
-			a.refusals.add(ctx, g.committer, logs, n, x)
+			a.refusals.add(ctx, g.committer, logs, n, j)
 		}
 		return found{}, err
 	}
-	x.place(func(int) bool { return true })
-	b, f, err := a.encoder.encode(ctx, logs, n, x)
+	x.place(c.leaves())
+	b, f, err := a.encoder.encode(ctx, logs, n, j)
 	if err != nil {
 		x.drop()
 		if invalid := (*invalidError)(nil); errors.As(err, &invalid) {
 			a.telemetry.invalid(ctx, f)
-			a.refusals.add(ctx, g.committer, logs, n, x)
+			a.refusals.add(ctx, g.committer, logs, n, j)
 		}
 		return found{}, err
 	}
 	a.producers.submitting(b, x)
-	err = g.committer.Submit(ctx, b, f.critical)
+	err = a.submit(ctx, g, b, c, f.critical)
 	a.producers.settle(x, err)
 	if err == nil {
 		a.telemetry.producers(ctx, x)

@@ -3,6 +3,8 @@ package exporter
 import (
 	"sync"
 	"time"
+
+	"github.com/otelaudit/auditexporter/idindex"
 )
 
 // measured is a log that tells telemetry what a sync took, and its owner when it is let go.
@@ -10,11 +12,16 @@ type measured struct {
 	auditLog
 	telemetry *telemetry
 	space     *space
-	released  func() // the directory is another's to take
+	released  func()         // the directory is another's to take
+	ids       *idindex.Index // nil: there is none
 }
 
 func newMeasured(l auditLog, t *telemetry, s *space, released func()) *measured {
-	return &measured{auditLog: l, telemetry: t, space: s, released: sync.OnceFunc(released)}
+	m := &measured{auditLog: l, telemetry: t, space: s, released: sync.OnceFunc(released)}
+	if l, ok := l.(*idLog); ok {
+		m.ids = l.claims.index
+	}
+	return m
 }
 
 func (m *measured) Sync() error {

@@ -40,6 +40,7 @@ type Options struct {
 	RejectInvalid bool   // refuse requests with a structurally invalid record
 	Limits        Limits
 	Redaction     Redaction
+	Idempotency   *Idempotency // nil: none
 
 	Integrity *Integrity // nil: what producers say of their records is not looked at
 

@@ -13,10 +13,10 @@ const divided = 128
 
 // appendParts appends the n records of logs to b: in two halves, one beside the other, if there are many
 // and nobody else needs the processors.
-func (e *encoder) appendParts(b *chain.Batch, logs plog.Logs, n int, x *examined) (found, error) {
+func (e *encoder) appendParts(b *chain.Batch, logs plog.Logs, n int, j judged) (found, error) {
 	recorded := time.Now()
 	if n < divided || !e.spare() {
-		return e.appendPart(b, logs, part{to: n}, x, recorded)
+		return e.appendPart(b, logs, part{to: n}, j, recorded)
 	}
 	half := n / 2
 	second := make(chan found, 1)
@@ -24,11 +24,11 @@ func (e *encoder) appendParts(b *chain.Batch, logs plog.Logs, n int, x *examined
 	var restErr error
 	go func() {
 		defer func() { <-e.slots }()
-		f, err := e.appendPart(rest, logs, part{from: half, to: n}, x, recorded)
+		f, err := e.appendPart(rest, logs, part{from: half, to: n}, j, recorded)
 		restErr = err
 		second <- f
 	}()
-	f, err := e.appendPart(b, logs, part{to: half}, x, recorded)
+	f, err := e.appendPart(b, logs, part{to: half}, j, recorded)
 	f.merge(<-second)
 	if err == nil {
 		err = restErr

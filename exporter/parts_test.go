@@ -56,12 +56,12 @@ func TestHalves(t *testing.T) {
 
 			e.slots = make(chan struct{}, 4)
 			e.slots <- struct{}{} // of the request
-			got, err := e.appendParts(inHalves, logs, n, nil)
+			got, err := e.appendParts(inHalves, logs, n, judged{})
 			require.NoError(t, err)
 			require.Len(t, e.slots, 1)
 
 			e.slots <- struct{}{} // of another
-			want, err := e.appendParts(together, logs, n, nil)
+			want, err := e.appendParts(together, logs, n, judged{})
 			require.NoError(t, err)
 			require.Equal(t, want, got)
 			require.Positive(t, got.redacted)
@@ -80,7 +80,7 @@ func TestHalfTooLarge(t *testing.T) {
 	for _, at := range []int{0, divided - 1} {
 		logs := scattered([]int{divided})
 		logs.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(at).Body().SetStr(strings.Repeat("x", 2000))
-		_, _, err := e.encode(t.Context(), logs, divided, nil)
+		_, _, err := e.encode(t.Context(), logs, divided, judged{})
 		var large *tooLargeError
 		require.ErrorAs(t, err, &large)
 		require.Empty(t, e.slots)

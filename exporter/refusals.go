@@ -38,9 +38,9 @@ type tally struct{ requests, records uint64 }
 
 type committer = flush.Committer[*chain.Batch]
 
-// add notes a request of n records, of which x is what was found out about their producers. If an entry tells of it now, add returns when that is acknowledged
+// add notes a request of n records, of which j is what was found out. If an entry tells of it now, add returns when that is acknowledged
 // as a critical event's would be, or can't be: the request is refused in any case.
-func (r *refusals) add(ctx context.Context, c *committer, logs plog.Logs, n int, x *examined) {
+func (r *refusals) add(ctx context.Context, c *committer, logs plog.Logs, n int, j judged) {
 	r.mu.Lock()
 	r.untold.requests++
 	r.untold.records += uint64(n)
@@ -54,7 +54,7 @@ func (r *refusals) add(ctx context.Context, c *committer, logs plog.Logs, n int,
 	}
 	t := r.take(now)
 	r.mu.Unlock()
-	r.tell(ctx, c, t, r.encoder.list(logs, x))
+	r.tell(ctx, c, t, r.encoder.list(logs, j))
 }
 
 // take empties what is untold, for an entry that is made now. r.mu is held.
@@ -107,8 +107,11 @@ func (r *refusals) tell(ctx context.Context, c *committer, t tally, listed []cha
 	}
 }
 
+// violationConflict is the word for a record whose id is another record's.
+const violationConflict = "record_id_conflict"
+
 // list describes the records of a refused request, those that it is refused for first.
-func (e *encoder) list(logs plog.Logs, x *examined) []chain.RefusedRecord {
+func (e *encoder) list(logs plog.Logs, j judged) []chain.RefusedRecord {
 	src := e.sources.Get().(*event.Source)
 	defer func() {
 		src.Reset()
@@ -117,7 +120,7 @@ func (e *encoder) list(logs plog.Logs, x *examined) []chain.RefusedRecord {
 	var listed []chain.RefusedRecord
 	var buf []byte
 	for _, invalid := range []bool{true, false} {
-		i := -1
+		i, ids := -1, j.ids
 		for lr := range e.records(src, logs, part{to: logs.LogRecordCount()}) {
 			i++
 			if len(listed) == refusedListed {
@@ -125,7 +128,11 @@ func (e *encoder) list(logs plog.Logs, x *examined) []chain.RefusedRecord {
 			}
 			var info event.Info
 			buf, info = e.event.Append(buf[:0], src, lr, time.Time{})
-			if faults := append(x.fault(i), info.Structural.Strings()...); invalid == (len(faults) > 0) {
+			faults := append(j.producers.fault(i), info.Structural.Strings()...)
+			if id := identityOf(&ids, i); id != nil && id.verdict == verdictConflict {
+				faults = append(faults, violationConflict)
+			}
+			if invalid == (len(faults) > 0) {
 				listed = append(listed, chain.RefusedRecord{
 					ID: plainID(info.ID), SHA256: e.event.Digest(src, lr), Invalid: faults,
 				})

@@ -59,6 +59,10 @@ func (t *telemetry) acknowledged(ctx context.Context, d time.Duration, f found) 
 		t.ExporterAuditCriticalEvents.Add(ctx, r.n, o.([]metric.AddOption)...)
 	}
 	t.invalid(ctx, f)
+	t.conflicted(ctx, f.conflicts)
+	if f.duplicates > 0 {
+		t.ExporterAuditDuplicateRecords.Add(ctx, f.duplicates, t.count...)
+	}
 	if f.redacted > 0 {
 		t.ExporterAuditRedactedValues.Add(ctx, f.redacted, t.count...)
 	}
@@ -91,6 +95,13 @@ func (t *telemetry) producers(ctx context.Context, x *examined) {
 	}
 }
 
+// conflicted counts records of requests that were acknowledged, or refused for them.
+func (t *telemetry) conflicted(ctx context.Context, n int64) {
+	if n > 0 {
+		t.ExporterAuditConflictingRecords.Add(ctx, n, t.count...)
+	}
+}
+
 func (t *telemetry) refused(ctx context.Context, cause string) {
 	t.ExporterAuditRefusedRequests.Add(ctx, 1, t.with(attribute.String("cause", cause)))
 }
@@ -120,6 +131,11 @@ func (t *telemetry) observe(current func() *gate) error {
 		}
 	}
 	return errors.Join(
+		t.RegisterExporterAuditKnownRecordIdsCallback(observe(func(g *gate, o metric.Int64Observer) {
+			if g.log.ids != nil {
+				o.Observe(int64(g.log.ids.Stats().Records), t.all)
+			}
+		})),
 		t.RegisterExporterAuditEntriesWrittenCallback(observe(func(g *gate, o metric.Int64Observer) {
 			c := g.log.Info().Counts
 			o.Observe(int64(c.Events), event)

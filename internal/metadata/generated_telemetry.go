@@ -31,12 +31,15 @@ type TelemetryBuilder struct {
 	ExporterAuditAcknowledgementDuration metric.Float64Histogram
 	ExporterAuditBytesWritten            metric.Int64ObservableCounter
 	ExporterAuditConditionErrors         metric.Int64Counter
+	ExporterAuditConflictingRecords      metric.Int64Counter
 	ExporterAuditCriticalEvents          metric.Int64Counter
+	ExporterAuditDuplicateRecords        metric.Int64Counter
 	ExporterAuditEntriesWritten          metric.Int64ObservableCounter
 	ExporterAuditExposedEvents           metric.Int64ObservableGauge
 	ExporterAuditFreeSpace               metric.Int64ObservableGauge
 	ExporterAuditHeadSequence            metric.Int64ObservableGauge
 	ExporterAuditInvalidRecords          metric.Int64Counter
+	ExporterAuditKnownRecordIds          metric.Int64ObservableGauge
 	ExporterAuditOldestExposedAge        metric.Float64ObservableGauge
 	ExporterAuditProducerChainBreaks     metric.Int64Counter
 	ExporterAuditProducerSignatures      metric.Int64Counter
@@ -134,6 +137,21 @@ func (builder *TelemetryBuilder) RegisterExporterAuditHeadSequenceCallback(cb me
 	return nil
 }
 
+// RegisterExporterAuditKnownRecordIdsCallback sets callback for observable ExporterAuditKnownRecordIds metric.
+func (builder *TelemetryBuilder) RegisterExporterAuditKnownRecordIdsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExporterAuditKnownRecordIds, obs: o})
+		return nil
+	}, builder.ExporterAuditKnownRecordIds)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
 // RegisterExporterAuditOldestExposedAgeCallback sets callback for observable ExporterAuditOldestExposedAge metric.
 func (builder *TelemetryBuilder) RegisterExporterAuditOldestExposedAgeCallback(cb metric.Float64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
@@ -221,10 +239,22 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{error}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ExporterAuditConflictingRecords, err = builder.meter.Int64Counter(
+		"otelcol_exporter_audit_conflicting_records",
+		metric.WithDescription("Records whose id another record has, those of requests refused for it included. [Development]"),
+		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ExporterAuditCriticalEvents, err = builder.meter.Int64Counter(
 		"otelcol_exporter_audit_critical_events",
 		metric.WithDescription("Acknowledged events that were critical. [Development]"),
 		metric.WithUnit("{event}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterAuditDuplicateRecords, err = builder.meter.Int64Counter(
+		"otelcol_exporter_audit_duplicate_records",
+		metric.WithDescription("Records that were acknowledged and not written, as they stand in the log already. [Development]"),
+		metric.WithUnit("{record}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExporterAuditEntriesWritten, err = builder.meter.Int64ObservableCounter(
@@ -254,6 +284,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	builder.ExporterAuditInvalidRecords, err = builder.meter.Int64Counter(
 		"otelcol_exporter_audit_invalid_records",
 		metric.WithDescription("Records that were invalid, those of requests refused for it included. One can be so in both ways. [Development]"),
+		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterAuditKnownRecordIds, err = builder.meter.Int64ObservableGauge(
+		"otelcol_exporter_audit_known_record_ids",
+		metric.WithDescription("Record ids of synced entries that are known, so that a record which comes again is recognised. [Development]"),
 		metric.WithUnit("{record}"),
 	)
 	errs = errors.Join(errs, err)

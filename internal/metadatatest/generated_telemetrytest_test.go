@@ -40,6 +40,10 @@ func TestSetupTelemetry(t *testing.T) {
 		observer.Observe(1)
 		return nil
 	}))
+	require.NoError(t, tb.RegisterExporterAuditKnownRecordIdsCallback(func(_ context.Context, observer metric.Int64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
 	require.NoError(t, tb.RegisterExporterAuditOldestExposedAgeCallback(func(_ context.Context, observer metric.Float64Observer) error {
 		observer.Observe(1)
 		return nil
@@ -50,7 +54,9 @@ func TestSetupTelemetry(t *testing.T) {
 	}))
 	tb.ExporterAuditAcknowledgementDuration.Record(context.Background(), 1)
 	tb.ExporterAuditConditionErrors.Add(context.Background(), 1)
+	tb.ExporterAuditConflictingRecords.Add(context.Background(), 1)
 	tb.ExporterAuditCriticalEvents.Add(context.Background(), 1)
+	tb.ExporterAuditDuplicateRecords.Add(context.Background(), 1)
 	tb.ExporterAuditInvalidRecords.Add(context.Background(), 1)
 	tb.ExporterAuditProducerChainBreaks.Add(context.Background(), 1)
 	tb.ExporterAuditProducerSignatures.Add(context.Background(), 1)
@@ -68,7 +74,13 @@ func TestSetupTelemetry(t *testing.T) {
 	AssertEqualExporterAuditConditionErrors(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
+	AssertEqualExporterAuditConflictingRecords(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterAuditCriticalEvents(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualExporterAuditDuplicateRecords(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterAuditEntriesWritten(t, testTel,
@@ -84,6 +96,9 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterAuditInvalidRecords(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualExporterAuditKnownRecordIds(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterAuditOldestExposedAge(t, testTel,
