@@ -51,6 +51,9 @@ type Config struct {
 	// Integrity says what is looked at of what producers say of their records. Absent: nothing.
 	Integrity configoptional.Optional[integrityConfig] `mapstructure:"integrity"`
 
+	// Idempotency has records recognised that come again. Absent: each is written.
+	Idempotency configoptional.Optional[idempotencyConfig] `mapstructure:"idempotency"`
+
 	// VerifyOnStart is how much of an existing log is verified before anything is added to it: tail
 	// (default; what a crash can have touched) or full.
 	VerifyOnStart string `mapstructure:"verify_on_start"`
@@ -208,6 +211,7 @@ func (c *Config) options() (exporter.Options, error) {
 		RejectInvalid: c.Validation.OnInvalid == "reject",
 		Limits:        c.Validation.Limits.options(),
 		Redaction:     c.Redaction.options(),
+		Idempotency:   c.Idempotency.Get().options(),
 
 		Integrity: integrityOptions(c.Integrity.Get()),
 

@@ -88,6 +88,9 @@ uhWoiOy1cnrWM91ybhUxahzGwlREC64+VUHMQWqXMkRR+5rGEpkx6QSpFw==
 			c.Profile, c.Validation.OnInvalid = "audit", "reject"
 			l := &c.Validation.Limits
 			l.ValueKiB, l.IdentityBytes, l.Attributes, l.Depth, l.RecordKiB = 1, 64, 16, 1, 256
+			require.NoError(t, confmap.NewFromStringMap(map[string]any{"idempotency": map[string]any{
+				"horizon": "1h", "max_records": 100_000, "keys": []any{"my.id"},
+			}}).Unmarshal(c))
 			c.Redaction.ExtraKeys, c.Redaction.Except = []string{"iban", "ssn"}, []string{"cookie"}
 			c.Redaction.DigestKey = "0123456789abcdef"
 			c.VerifyOnStart, c.OnTampering = "full", "new_log"

@@ -48,5 +48,6 @@ func (c *Config) note() (configNote, error) {
 		n.settings["integrity.verify"] = i.Verify
 		n.settings["integrity.sequences"] = strconv.FormatBool(i.Sequences)
 	}
+	c.Idempotency.Get().note(n.settings)
 	return n, nil
 }

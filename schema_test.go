@@ -44,6 +44,7 @@ func TestConfigSchema(t *testing.T) {
 	effective := confmap.New()
 	require.NoError(t, effective.Marshal(defaults(func(c *auditexporter.Config) {
 		require.NoError(t, confmap.NewFromStringMap(map[string]any{"integrity": map[string]any{"trusted_keys": []any{}}}).Unmarshal(c))
+		require.NoError(t, confmap.NewFromStringMap(map[string]any{"idempotency": map[string]any{}}).Unmarshal(c))
 		c.Critical.Attributes, c.Critical.Conditions = []string{}, []string{}
 		c.Redaction.ExtraKeys, c.Redaction.Except = []string{}, []string{}
 	})))
