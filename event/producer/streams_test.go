@@ -136,6 +136,7 @@ func TestStreamsForgotten(t *testing.T) {
 	judge(t, streams, true, chained(t, "d", 1)...)
 	require.Equal(t, producer.StateNext, c.Judge(&l[0]).State)
 	c.Settle(true)
+	require.Equal(t, []string{"next"}, judge(t, streams, true, all["a"][3]), "held, it is not forgotten")
 	require.LessOrEqual(t, streams.Len(), 2)
 }
 

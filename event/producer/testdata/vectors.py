@@ -290,7 +290,8 @@ vector("canonicalization jcs", audit(), "EdDSA", ["eddsa"], resource={"audit.int
 vector("canonicalization of another kind", audit(), "EdDSA", ["eddsa"], resource={"audit.integrity.canonicalization": "cbor"}, reason="unsupported_canonicalization")
 
 SIGNED = base64.b64encode(ED.sign(canonical(audit(), "tagged_body").encode())).decode()
-for name, v in {"empty": "", "no base64": "*", "base64url": base64.urlsafe_b64encode(b"\xff\xef" * 32).decode(), "unpadded": SIGNED.rstrip("="),
+NEXT = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+for name, v in {"with unused bits": SIGNED[:-3] + NEXT[NEXT.index(SIGNED[-3]) + 1] + "==", "empty": "", "no base64": "*", "base64url": base64.urlsafe_b64encode(b"\xff\xef" * 32).decode(), "unpadded": SIGNED.rstrip("="),
                 "with a line feed": SIGNED + "\n", "with a space": " " + SIGNED, "hex": "00" * 33, "long": "A" * 5000}.items():
     vector(f"value {name}", audit(), "EdDSA", ["eddsa"], value=v, reason="invalid_value")
 vector("value of another kind", audit(), "EdDSA", ["eddsa"], change=edit("audit.integrity.value", {"intValue": "1"}), reason="invalid_value")
