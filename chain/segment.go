@@ -73,15 +73,22 @@ func (w *Writer) birth(previous *Previous, o Opened, more []any, keep []*Batch) 
 	return seg, int64(len(buf)), head, nil
 }
 
-// reserveStep is by how many bytes room is kept ahead of what is written.
-const reserveStep = 4 << 20
+// reserveStep is how many bytes of room are kept ahead of what is written, and reserveBeyond how many
+// beyond the size at which the segment is due for rotation.
+const (
+	reserveStep   = 4 << 20
+	reserveBeyond = 64 << 10
+)
 
 // reserve keeps room for s to grow beyond end. A file system that refuses once is not asked again.
-func (s *segment) reserve(end int64) {
+func (s *segment) reserve(end, maxSize int64) {
 	if end <= s.reserved {
 		return
 	}
 	s.reserved = end + reserveStep
+	if maxSize > 0 {
+		s.reserved = max(end, min(s.reserved, maxSize+reserveBeyond))
+	}
 	if s.file.Reserve(s.reserved) != nil {
 		s.reserved = math.MaxInt64
 	}

@@ -129,7 +129,7 @@ func (w *Writer) Write(batches []*Batch) error {
 	}
 	added := lines[before:]
 	end := from.offset + int64(len(added))
-	seg.reserve(end)
+	seg.reserve(end, w.o.MaxSize)
 	w.mu.Lock()
 	// Known before the bytes can be there: a Sync that runs meanwhile compares
 	// the file's size with it, and a cut is of all that was handed over.

@@ -78,16 +78,18 @@ func TestFaultDiskFull(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name   string
-		before int // requests of 30 KB before the disk is full; a segment takes 35
+		before int // requests of 30 KB before the disk is full; a segment of 1 MiB takes 35
 		leave  int // bytes
+		size   int // of a segment, in MiB
+		room   int // for so many requests at most, kept by the segment or left
 	}{
-		{name: "at the start"},
-		{name: "in the middle of a segment", before: 10, leave: 40_000},
-		{name: "at a rotation", before: 33, leave: 80_000},
+		{name: "at the start", size: 1, room: 20},
+		{name: "in the middle of a segment", before: 10, leave: 40_000, size: 1000, room: 160},
+		{name: "at a rotation", before: 33, leave: 80_000, size: 1, room: 20},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			o := faultOptions(t)
+			o := faultOptions(t, fmt.Sprintf("MAX_SIZE_MIB=%d", tt.size))
 			mount := small(t, &o, 8192)
 			dir := filepath.Join(mount, "audit")
 			l := newClients(30_000)
@@ -106,7 +108,7 @@ func TestFaultDiskFull(t *testing.T) {
 				if !l.send(t, c) {
 					n++
 				}
-				require.Less(t, l.requests, tt.before+20, "the disk is not full")
+				require.Less(t, l.requests, tt.before+tt.room, "the disk is not full")
 			}
 			l.requireUnavailable(t, c)
 			refused := l.refusedSoFar()
@@ -141,7 +143,8 @@ func TestFaultDiskNearlyFull(t *testing.T) {
 	require.Contains(t, c.Log(), "file system is nearly full")
 	code, out := run(t, "curl", "-sS", "http://"+c.Metrics+"/metrics")
 	require.Equal(t, 0, code, out)
-	require.Regexp(t, `(?m)^otelcol_exporter_audit_free_space\S*\{.*exporter="audit".*\} 1\.[0-5]\d*e\+06$`, out)
+	// Of 1,536 KiB the segment keeps room for itself.
+	require.Regexp(t, `(?m)^otelcol_exporter_audit_free_space\S*\{.*exporter="audit".*\} [34]\d{5}$`, out)
 	stop(t, c)
 	l.requireHeld(t, filepath.Join(mount, "audit"))
 	summary("disk nearly full: warned of before, %d requests acknowledged, none refused", l.acknowledged.Load())
