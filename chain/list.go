@@ -18,8 +18,10 @@ type listing struct {
 	planted  []SegmentName // of them, those that are no regular file
 	misnamed []string      // of a segment's form with an ordinal or seq that none has
 	temps    []string      // segments that were never born
-	others   []string      // neither, nor the mark
+	others   []string      // none of these and not named below
 	mark     bool
+	// signed: there is a file of checkpoints.
+	signed bool
 }
 
 // listFolder lists a log's folder. It judges nothing: [listing.fault] does.
@@ -48,6 +50,8 @@ func listFolder(fsys durable.FS, folder string) (listing, error) {
 		case n.Name() == markName:
 			l.mark = true
 		case n.Name() == indexName: // derived, and none of ours
+		case n.Name() == CheckpointsName:
+			l.signed = true
 		default:
 			l.others = append(l.others, n.Name())
 		}

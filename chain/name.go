@@ -15,6 +15,9 @@ const (
 	nameLen       = ordinalDigits + 1 + seqDigits + len(segmentExt)
 )
 
+// CheckpointsName is the file that package checkpoint keeps in a log's folder.
+const CheckpointsName = "checkpoints"
+
 // SegmentName is what a segment's file name states: the segment's place in the
 // log and the sequence number of its opening entry.
 type SegmentName struct {

@@ -158,11 +158,14 @@ func (w *Writer) findLog() (id LogID, found bool, err error) {
 }
 
 // removeUnborn removes the folder of a log whose first segment was never born.
-// With a mark it was born, so somebody removed it.
+// With a mark or a checkpoint it was born, so somebody removed it.
 func (w *Writer) removeUnborn(id LogID, l listing) error {
 	folder := filepath.Join(w.o.Directory, id.String())
 	if l.mark {
 		return &TamperError{Folder: folder, Fault: Fault{Reason: "the folder has a mark and no segment"}}
+	}
+	if l.signed {
+		return &TamperError{Folder: folder, Fault: Fault{Reason: "the folder has checkpoints and no segment"}}
 	}
 	if f := l.imposter(); f != nil {
 		return &TamperError{Folder: folder, Fault: *f}

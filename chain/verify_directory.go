@@ -59,7 +59,7 @@ func surveyLogs(fsys durable.FS, dir string) (survey, error) {
 			return s, err
 		}
 		if len(l.segments) == 0 {
-			if l.mark || len(l.misnamed) > 0 {
+			if l.mark || l.signed || len(l.misnamed) > 0 {
 				s.ids = append(s.ids, id)
 			} else {
 				s.unborn = append(s.unborn, id.String())

@@ -3,7 +3,6 @@ package checkpoint
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"math/bits"
 	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -18,16 +17,9 @@ import (
 type Roots struct {
 	sizes []uint64 // ascending, each once
 	roots []tlog.Hash
-	have  int    // of roots
-	size  uint64 // entries taken
-	edge  []node // the complete subtrees that cover them, from the left
-	work  batch  // for entries that nobody prepared
-}
-
-// node is the root of a complete subtree of 2^level leaves.
-type node struct {
-	level int
-	hash  tlog.Hash
+	have  int   // of roots
+	taken edge  // of the entries taken
+	work  batch // for entries that nobody prepared
 }
 
 // NewRoots returns a Roots for trees of these sizes, in entries.
@@ -80,12 +72,12 @@ func (r *Roots) Take(first uint64, hashes []chain.Hash, prepared any) {
 	}
 	from := 0
 	for _, end := range b.ends {
-		r.add(b.nodes[from:end])
+		r.taken.add(b.nodes[from:end])
 		from = end
-		r.roots[r.have] = r.root()
+		r.roots[r.have] = r.taken.root()
 		r.have++
 	}
-	r.add(b.nodes[from:])
+	r.taken.add(b.nodes[from:])
 }
 
 // fill makes b of the entries from sequence number first on.
@@ -181,28 +173,4 @@ func (b *batch) pairUp() {
 		b.level[i] = tlog.NodeHash(b.level[2*i], b.level[2*i+1])
 	}
 	b.level = b.level[:half]
-}
-
-// add appends subtrees to the edge, and joins those that are siblings.
-func (r *Roots) add(nodes []node) {
-	for _, n := range nodes {
-		r.size += 1 << n.level
-		for len(r.edge) > 0 && r.edge[len(r.edge)-1].level == n.level {
-			n = node{n.level + 1, tlog.NodeHash(r.edge[len(r.edge)-1].hash, n.hash)}
-			r.edge = r.edge[:len(r.edge)-1]
-		}
-		r.edge = append(r.edge, n)
-	}
-	if len(r.edge) != bits.OnesCount64(r.size) {
-		panic("checkpoint: subtrees are not those of a tree")
-	}
-}
-
-// root returns the root of what was taken so far.
-func (r *Roots) root() tlog.Hash {
-	h := r.edge[len(r.edge)-1].hash
-	for i := len(r.edge) - 2; i >= 0; i-- {
-		h = tlog.NodeHash(r.edge[i].hash, h)
-	}
-	return h
 }
