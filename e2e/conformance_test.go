@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -202,4 +203,27 @@ func TestAuditEndpointDemandsTLS(t *testing.T) {
 	require.Equal(t, 0, code, out)
 	all := events(t, s.Audit)
 	require.Equal(t, "READ", all[len(all)-1].Attributes["audit.action"])
+}
+
+// A request beyond the receiver's limit is refused for good, and nothing of it is kept.
+func TestAuditRequestTooLarge(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	text, err := os.ReadFile(o.Config)
+	require.NoError(t, err)
+	const endpoint = "        endpoint: 127.0.0.1:${env:OTLP_HTTP_PORT:-4318}\n"
+	require.Contains(t, string(text), endpoint)
+	o.Config = filepath.Join(o.Dir, "limited.yaml")
+	limited := strings.Replace(string(text), endpoint, endpoint+"        max_request_body_size: 4096\n", 1)
+	require.NoError(t, os.WriteFile(o.Config, []byte(limited), 0o600))
+	c := start(t, o)
+	body, err := new(plog.JSONMarshaler).MarshalLogs(auditRecords(50, "large"))
+	require.NoError(t, err)
+	require.Greater(t, len(body), 4096)
+	resp, err := http.Post("http://"+c.HTTP+"/v1/logs", "application/json", bytes.NewReader(body))
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusBadRequest, resp.StatusCode)
+	stop(t, c)
+	require.Empty(t, events(t, c.Audit))
 }
