@@ -117,7 +117,7 @@ func (in *inspector) parse(line []byte, i *inspected) {
 // hash computes the hash of a line that is parsed.
 func (in *inspector) hash(i *inspected) {
 	body := Hash(sha256.Sum256(i.Body))
-	i.hashed = i.Hash == sha256.Sum256(in.links[0].make(&i.Prev, i.Seq, i.Kind, &body))
+	i.hashed = i.Hash == sha256pair.Short(in.links[0].make(&i.Prev, i.Seq, i.Kind, &body))
 }
 
 // hashBoth computes the hashes of two lines that are parsed.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+
+	"github.com/otelaudit/auditexporter/internal/sha256pair"
 )
 
 // The parts of a line and the hash tags are the on-disk format, version 1, and
@@ -122,7 +124,7 @@ type linker struct {
 // next returns the head that follows prev.
 func (l *linker) next(prev Head, k Kind, body Hash) Head {
 	seq := prev.Seq + 1
-	return Head{Seq: seq, Hash: sha256.Sum256(l.text.make(&prev.Hash, seq, k, &body))}
+	return Head{Seq: seq, Hash: sha256pair.Short(l.text.make(&prev.Hash, seq, k, &body))}
 }
 
 // appendLine appends the whole line of an entry, LF included.

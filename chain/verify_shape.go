@@ -103,9 +103,16 @@ func (v *slot) before(n int) bool { return v.end < n || v.end == n && v.kind != 
 // samePrefix returns how many bytes a and b begin with alike.
 func samePrefix(a, b []byte) int {
 	n := min(len(a), len(b))
+	a, b = a[:n], b[:n]
 	i := 0
+	for ; i+32 <= n; i += 32 {
+		x, y := a[i:i+32], b[i:i+32]
+		if differ(x, y)|differ(x[8:], y[8:])|differ(x[16:], y[16:])|differ(x[24:], y[24:]) != 0 {
+			break
+		}
+	}
 	for ; i+8 <= n; i += 8 {
-		if d := binary.LittleEndian.Uint64(a[i:]) ^ binary.LittleEndian.Uint64(b[i:]); d != 0 {
+		if d := differ(a[i:], b[i:]); d != 0 {
 			return i + bits.TrailingZeros64(d)>>3
 		}
 	}
@@ -114,6 +121,9 @@ func samePrefix(a, b []byte) int {
 	}
 	return i
 }
+
+// differ is not 0 in the bytes in which the first 8 of a and b differ.
+func differ(a, b []byte) uint64 { return binary.LittleEndian.Uint64(a) ^ binary.LittleEndian.Uint64(b) }
 
 // learn scans b as valid does and remembers its shape. After bodies that fitted
 // none it only scans for a while, so that remembering costs little where there

@@ -36,6 +36,14 @@ func TestSumOfAllLengths(t *testing.T) {
 	}
 }
 
+func TestShort(t *testing.T) {
+	m := message(5, 300)
+	for n := range len(m) + 1 {
+		require.Equal(t, sha256.Sum256(m[:n]), sha256pair.Short(m[:n]), "%d bytes", n)
+	}
+	require.Zero(t, testing.AllocsPerRun(100, func() { sha256pair.Short(m[:90]) }))
+}
+
 func TestSumOfLongMessages(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range 300 {
@@ -60,6 +68,20 @@ func FuzzSum(f *testing.F) {
 		both := append(append([]byte(nil), a...), b...)
 		at = int(uint(at) % uint(len(both)+1))
 		requireSums(t, both[:at], both[at:])
+	})
+}
+
+func BenchmarkShort(b *testing.B) {
+	m := message(1, 90)
+	b.Run("short", func(b *testing.B) {
+		for b.Loop() {
+			sha256pair.Short(m)
+		}
+	})
+	b.Run("crypto", func(b *testing.B) {
+		for b.Loop() {
+			sha256.Sum256(m)
+		}
 	})
 }
 
