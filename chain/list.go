@@ -49,7 +49,7 @@ func listFolder(fsys durable.FS, folder string) (listing, error) {
 			l.temps = append(l.temps, n.Name())
 		case n.Name() == markName:
 			l.mark = true
-		case n.Name() == indexName: // derived, and none of ours
+		case n.Name() == indexName, n.Name() == TreeName: // derived, and none of ours
 		case n.Name() == CheckpointsName:
 			l.signed = true
 		default:

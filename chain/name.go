@@ -18,6 +18,10 @@ const (
 // CheckpointsName is the file that package checkpoint keeps in a log's folder.
 const CheckpointsName = "checkpoints"
 
+// TreeName is the file that package checkpoint/proof derives from a log, in its
+// folder.
+const TreeName = "tree"
+
 // SegmentName is what a segment's file name states: the segment's place in the
 // log and the sequence number of its opening entry.
 type SegmentName struct {

@@ -9,11 +9,12 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/otelaudit/auditexporter/chain"
 	"github.com/otelaudit/auditexporter/internal/durable"
 )
 
 // FileName is the derived file of a log's nodes of level 8 and above.
-const FileName = "tree"
+const FileName = chain.TreeName
 
 const (
 	blockLevel = 8

@@ -67,7 +67,8 @@ PATH is the exporter's directory, or one log's folder in it. Exit codes: 0 intac
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(newVerifyCommand(), newTailCommand(), newShowCommand(), newCatCommand(), newExportCommand(), newClassifyCommand())
+	root.AddCommand(newVerifyCommand(), newTailCommand(), newShowCommand(), newCatCommand(), newExportCommand(), newClassifyCommand(),
+		newProveCommand(), newCheckProofCommand(), newExportTilesCommand())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK

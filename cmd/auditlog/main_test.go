@@ -37,6 +37,7 @@ func TestScripts(t *testing.T) {
 			"chop":   cmdChop,
 			"append": cmdAppend,
 			"hold":   cmdHold,
+			"sign":   cmdSign,
 		},
 	})
 }
