@@ -26,6 +26,8 @@ func (f Fault) String() string {
 	}
 	if f.Line > 0 {
 		fmt.Fprintf(&b, "line %d, offset %d, seq %d: ", f.Line, f.Offset, f.Seq)
+	} else if f.Offset > 0 {
+		fmt.Fprintf(&b, "offset %d: ", f.Offset)
 	}
 	b.WriteString(f.Reason)
 	if f.Recorded != "" {

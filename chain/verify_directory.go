@@ -131,6 +131,13 @@ func FindLog(fsys durable.FS, dir string) (folder string, err error) {
 // read; the report is good for the others. A directory without a log is an
 // [ErrNoLog].
 func VerifyDirectory(ctx context.Context, fsys durable.FS, dir string, o VerifyOptions) (DirectoryReport, error) {
+	return VerifyLogs(fsys, dir, o, func(folder string, o VerifyOptions) (Report, error) {
+		return Verify(ctx, fsys, folder, o)
+	})
+}
+
+// VerifyLogs is [VerifyDirectory] with verify to verify each log.
+func VerifyLogs(fsys durable.FS, dir string, o VerifyOptions, verify func(folder string, o VerifyOptions) (Report, error)) (DirectoryReport, error) {
 	r := DirectoryReport{Directory: dir, Logs: []LogReport{}}
 	s, err := surveyLogs(fsys, dir)
 	if err != nil {
@@ -154,7 +161,7 @@ func VerifyDirectory(ctx context.Context, fsys durable.FS, dir string, o VerifyO
 				lo.Lock = LockFree
 			}
 		}
-		l.Report, err = Verify(ctx, fsys, filepath.Join(dir, id.String()), lo)
+		l.Report, err = verify(filepath.Join(dir, id.String()), lo)
 		if err != nil {
 			l.Error = err.Error()
 			l.LogID = id

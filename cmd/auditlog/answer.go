@@ -11,13 +11,27 @@ type answer struct {
 	Verdict string `json:"verdict"`
 	Exit    int    `json:"exit"`
 	Meaning string `json:"meaning"`
+	// Says is, of each log, up to where what is proven by whose clock, and what not.
+	Says []string `json:"says,omitempty"`
 	chain.DirectoryReport
+	Anchors anchors `json:"anchors,omitempty"` // by log id
 }
 
-// judge gives the verdict. The worst that was found decides; broken is worse
+// decide gives the verdict. The worst that was found decides; broken is worse
 // than unreadable, as what is broken stays so when the rest can be read.
-func judge(r chain.DirectoryReport, err error, chainOnly bool) answer {
-	a := answer{DirectoryReport: r}
+func decide(r chain.DirectoryReport, err error, trust *trusted, found anchors, chainOnly bool) answer {
+	a := answer{DirectoryReport: r, Anchors: found}
+	for _, l := range r.Logs {
+		if l.Error == "" {
+			a.Says = append(a.Says, trust.says(l, found[l.LogID]))
+		}
+	}
+	a.judge(err, trust, chainOnly)
+	return a
+}
+
+func (a *answer) judge(err error, trust *trusted, chainOnly bool) {
+	r := a.DirectoryReport
 	switch {
 	case r.Broken():
 		a.Verdict, a.Exit = "broken", exitBroken
@@ -31,6 +45,12 @@ func judge(r chain.DirectoryReport, err error, chainOnly bool) answer {
 	case has(r, func(l chain.LogReport) bool { return l.Held && l.Entries() == 0 }):
 		a.Verdict, a.Exit = "in progress", exitUnanchored
 		a.Meaning = "the log is being written and nothing of it can be judged yet"
+	case trust.asked() && !has(r, func(l chain.LogReport) bool { return !a.Anchors[l.LogID].whole() }):
+		a.Verdict, a.Exit = "intact", exitOK
+		a.Meaning = "the chain holds, and a checkpoint from a trusted key vouches for every entry"
+	case trust.asked() && has(r, func(l chain.LogReport) bool { return a.Anchors[l.LogID].proven() }):
+		a.Verdict, a.Exit = "intact, end not anchored", exitUnanchored
+		a.Meaning = "the chain holds, but for its last entries no checkpoint from a trusted key vouches: they could be cut off or changed"
 	case chainOnly:
 		a.Verdict, a.Exit = "intact", exitOK
 		a.Meaning = "the chain holds; truncation not excluded"
@@ -38,7 +58,6 @@ func judge(r chain.DirectoryReport, err error, chainOnly bool) answer {
 		a.Verdict, a.Exit = "intact, not anchored", exitUnanchored
 		a.Meaning = "the chain holds, but no checkpoint from a trusted key vouches for it: truncation not excluded"
 	}
-	return a
 }
 
 func has(r chain.DirectoryReport, is func(chain.LogReport) bool) bool {
@@ -56,8 +75,12 @@ func (a answer) print(p *printer) {
 	for _, f := range a.Faults {
 		p.printf("  BROKEN %s", f)
 	}
+	for _, s := range a.Says {
+		p.printf("%s", oneLine(s))
+	}
 	for _, l := range a.Logs {
 		printLog(p, l)
+		printAnchors(p, a.Anchors[l.LogID])
 	}
 	for _, folder := range a.Unborn {
 		p.printf("folder %s: no log, but what a crash left when one was made", folder)

@@ -11,20 +11,28 @@ import (
 )
 
 func newVerifyCommand() *cobra.Command {
-	var chainOnly, asJSON bool
+	var asJSON bool
+	var flags trustFlags
 	c := &cobra.Command{
-		Use:   "verify [--chain-only] [--json] PATH",
+		Use:   "verify [--key VKEY|FILE] [--policy FILE] [--checkpoint FILE] [--json] PATH",
 		Short: "Check that nothing in a log was changed, removed, moved or added",
 		Long: `verify checks every log in PATH, or the one log that PATH is: each entry's form
 and hashes, the order of segments, that every cut is declared, and the mark.
 
-No chain can show that its end was cut off or that all of it was made anew. Without
-a checkpoint from a trusted key an intact log therefore gets exit code 3; with
---chain-only that question is not asked, and it gets 0.`,
+No chain can show that its end was cut off or that all of it was made anew. With the
+log's verifier key, verify holds the log to the checkpoints that the key signed: those
+that lie beside the log, and any that was kept off the machine. Exit code 0 then says
+that a checkpoint vouches for every entry, 3 that for some at the end none does, 1 that
+one contradicts the log. Without a key an intact log gets 3; with --chain-only that
+question is not asked, and it gets 0.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			report, err := verify(cmd, args[0])
-			a := judge(report, err, chainOnly)
+			trust, err := flags.load()
+			if err != nil {
+				return err
+			}
+			report, anchors, err := verify(cmd, args[0], trust)
+			a := decide(report, err, trust, anchors, flags.chainOnly)
 			if asJSON {
 				if err := printJSON(cmd, a); err != nil {
 					return &exitError{exitUnreadable, err}
@@ -41,29 +49,37 @@ a checkpoint from a trusted key an intact log therefore gets exit code 3; with
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&chainOnly, "chain-only", false, "don't ask whether the log is anchored: truncation is then not excluded")
+	flags.add(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print the verdict and all that was found as JSON")
 	return c
 }
 
-// verify verifies the one log that path is, or every log in it.
-func verify(cmd *cobra.Command, path string) (chain.DirectoryReport, error) {
+// verify verifies the one log that path is, or every log in it, and tells how far
+// each is anchored.
+func verify(cmd *cobra.Command, path string, trust *trusted) (chain.DirectoryReport, anchors, error) {
+	found := anchors{}
 	folder, isLog, err := resolve(path)
 	if err != nil {
-		return chain.DirectoryReport{Directory: path}, err
+		return chain.DirectoryReport{Directory: path}, found, err
 	}
 	meter := newProgress(cmd.ErrOrStderr())
 	defer meter.end()
 	o := chain.VerifyOptions{Progress: meter.show}
-	if !isLog {
-		return chain.VerifyDirectory(cmd.Context(), durable.OS(), folder, o)
+	one := func(folder string, o chain.VerifyOptions) (chain.Report, error) {
+		return trust.verify(cmd.Context(), folder, o, found)
 	}
-	r, err := chain.Verify(cmd.Context(), durable.OS(), folder, o)
-	l := chain.LogReport{Report: r}
-	if err != nil {
-		l.Error = err.Error()
+	report := chain.DirectoryReport{Directory: folder}
+	if isLog {
+		l := chain.LogReport{}
+		if l.Report, err = one(folder, o); err != nil {
+			l.Error = err.Error()
+		}
+		report.Logs = []chain.LogReport{l}
+	} else {
+		report, err = chain.VerifyLogs(durable.OS(), folder, o, one)
 	}
-	return chain.DirectoryReport{Directory: folder, Logs: []chain.LogReport{l}}, err
+	report.Faults = append(report.Faults, trust.absent(report.Logs)...)
+	return report, found, err
 }
 
 func printJSON(cmd *cobra.Command, a answer) error {
