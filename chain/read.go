@@ -1,13 +1,10 @@
 package chain
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"path/filepath"
-	"time"
 
 	"github.com/otelaudit/auditexporter/internal/durable"
 )
@@ -266,34 +263,6 @@ func (r *Reader) close() error {
 
 // Close closes what the reader holds open.
 func (r *Reader) Close() error { return r.close() }
-
-// Follow gives entries as Next does and, at the end, looks every so often for
-// more, across rotations and restarts of the writer. It ends when ctx does, or
-// after an error.
-func (r *Reader) Follow(ctx context.Context, every time.Duration) iter.Seq2[Line, error] {
-	return func(yield func(Line, error) bool) {
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		for ctx.Err() == nil {
-			l, err := r.Next()
-			if !errors.Is(err, io.EOF) {
-				if !yield(l, err) || err != nil {
-					return
-				}
-				continue
-			}
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-			if err := r.Refresh(); err != nil {
-				yield(Line{}, err)
-				return
-			}
-		}
-	}
-}
 
 // ReadHead returns the head of what a [Reader] with these options shows; its
 // sequence number is 0 if that is nothing.

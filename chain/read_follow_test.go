@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"iter"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
@@ -34,7 +36,7 @@ func TestFollow(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() {
 			defer close(ended)
-			for l, err := range r.Follow(ctx, time.Second) {
+			for l, err := range follow(ctx, r, time.Second) {
 				if err == nil && l.Seq != next {
 					err = fmt.Errorf("seq %d, want %d", l.Seq, next)
 				}
@@ -81,4 +83,31 @@ func TestFollow(t *testing.T) {
 		require.NoError(t, <-ended)
 		require.NoError(t, r.Close())
 	})
+}
+
+// follow gives entries as Next does and, at the end, looks every so often for
+// more. It ends when ctx does, or after an error.
+func follow(ctx context.Context, r *chain.Reader, every time.Duration) iter.Seq2[chain.Line, error] {
+	return func(yield func(chain.Line, error) bool) {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for ctx.Err() == nil {
+			l, err := r.Next()
+			if !errors.Is(err, io.EOF) {
+				if !yield(l, err) || err != nil {
+					return
+				}
+				continue
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if err := r.Refresh(); err != nil {
+				yield(chain.Line{}, err)
+				return
+			}
+		}
+	}
 }

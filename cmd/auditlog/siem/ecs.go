@@ -91,20 +91,17 @@ func eventECS(r *record, o object) {
 		o.set([]string{k.category}, "event", "category")
 		o.set(k.types, "event", "type")
 	}
-	switch outcome := r.use("outcome", ev.Outcome); outcome {
-	case "success", "failure":
-		o.set(outcome, "event", "outcome")
+	switch ev.Outcome {
+	case "success", "failure", "unknown":
+		r.put(o, "outcome", ev.Outcome, "event", "outcome")
 	case "":
 	default: // ECS has these three
 		o.set("unknown", "event", "outcome")
-		o.set(outcome, "auditlog", "outcome")
+		r.put(o, "outcome", ev.Outcome, "auditlog", "outcome")
 	}
-	action := r.use("action", ev.Action)
-	o.set(r.use("type", ev.Type), "event", "code")
-	if action == "" {
-		action = ev.Type
-	}
-	o.set(action, "event", "action")
+	r.put(o, "type", ev.Type, "event", "code")
+	r.put(o, "action", ev.Action, "event", "action")
+	o.set(ev.Type, "event", "action")
 	o.set("auditlog.event", "event", "dataset")
 	o.set(timeText(ev.ObservedTime), "event", "created")
 	o.set(timeText(ev.RecordedTime), "event", "ingested")
@@ -115,28 +112,29 @@ func eventECS(r *record, o object) {
 	if r.body()["ecs"] == nil && r.body()["ecs.version"] == nil {
 		o.set(ev.Body, "message")
 	}
-	r.use("id", ev.ID)
+	r.put(o, "id", r.id, "event", "id")
 
-	o.set(r.use("actor.id", ev.Actor.ID), "user", map[string]string{"id": "id", "name": "name", "email": "email"}[r.identity()])
-	o.set(r.use("actor.type", ev.Actor.Type), "auditlog", "actor", "type")
-	o.set(r.use("actor.session", ev.Actor.Session), "auditlog", "actor", "session")
-	o.set(r.use("actor.auth_method", ev.Actor.AuthMethod), "auditlog", "actor", "auth_method")
-	if from := r.sourceAddress(); from != "" {
-		o.set(from, "source", "address")
-		if ip := asIP(from); ip != "" {
-			o.set(ip, "source", "ip")
-		} else {
-			o.set(from, "source", "domain")
-		}
+	r.put(o, "actor.id", ev.Actor.ID, "user", map[string]string{"id": "id", "name": "name", "email": "email"}[r.identity()])
+	r.put(o, "actor.type", ev.Actor.Type, "auditlog", "actor", "type")
+	r.put(o, "actor.session", ev.Actor.Session, "auditlog", "actor", "session")
+	r.put(o, "actor.auth_method", ev.Actor.AuthMethod, "auditlog", "actor", "auth_method")
+	field, address := r.source()
+	r.put(o, field, address, "source", "address")
+	if ip := asIP(address); ip != "" {
+		o.set(ip, "source", "ip")
+	} else {
+		o.set(address, "source", "domain")
 	}
-	target := r.use("target.id", ev.Target.ID)
-	o.set(target, "auditlog", "target", "id")
-	o.set(r.use("target.type", ev.Target.Type), "auditlog", "target", "type")
+	if ev.Actor.Address == address && o.get("source", "address") == address {
+		r.use("actor.address", address)
+	}
+	r.put(o, "target.id", ev.Target.ID, "auditlog", "target", "id")
+	r.put(o, "target.type", ev.Target.Type, "auditlog", "target", "type")
 	switch k.class {
 	case classAccountChange, classUserAccess:
-		o.set(target, "user", "target", "id")
+		o.set(ev.Target.ID, "user", "target", "id")
 	case classGroup:
-		o.set(target, "group", "id")
+		o.set(ev.Target.ID, "group", "id")
 	}
 	o.set(r.members["trace_id"], "trace", "id")
 	o.set(r.members["span_id"], "span", "id")

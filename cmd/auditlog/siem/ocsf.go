@@ -126,22 +126,14 @@ func classOCSF(r *record, o object) {
 
 // partiesOCSF says who, what and where, as the class wants it.
 func partiesOCSF(r *record, o object) {
-	api := r.kind.class == classAPI
 	actor := userOCSF(r)
 	o.set(actor, "actor", "user")
-	o.set(r.use("actor.session", r.ev.Actor.Session), "actor", "session", "uid")
-	if from := r.sourceAddress(); from != "" && o["src_endpoint"] == nil {
-		if ip := asIP(from); ip != "" {
-			o.set(ip, "src_endpoint", "ip")
-		} else {
-			o.set(from, "src_endpoint", "hostname")
-		}
-	}
-	target := object{}
+	r.put(o, "actor.session", r.ev.Actor.Session, "actor", "session", "uid")
+	sourceOCSF(r, o)
 	switch r.kind.class {
 	case classAuthentication:
-		o.set(actor, "user")
-		o.set(r.use("actor.auth_method", r.ev.Actor.AuthMethod), "auth_protocol")
+		o.set(copied(map[string]any(actor)), "user")
+		r.put(o, "actor.auth_method", r.ev.Actor.AuthMethod, "auth_protocol")
 		o.set(r.resourceText("service.name"), "service", "name")
 		o.set(r.resourceText("service.version"), "service", "version")
 		o.set(r.resourceText("host.name"), "dst_endpoint", "hostname")
@@ -149,28 +141,19 @@ func partiesOCSF(r *record, o object) {
 			o.set("unknown", "service", "name")
 		}
 	case classAccountChange, classUserAccess:
-		target.set(r.use("target.id", r.ev.Target.ID), "uid")
-		o.set(target, "user")
-		o.set(actor, "user")
+		if o["user"] == nil {
+			r.put(o, "target.id", r.ev.Target.ID, "user", "uid")
+		}
+		o.set(copied(map[string]any(actor)), "user")
 	case classGroup:
-		o.set(r.use("target.id", r.ev.Target.ID), "group", "uid")
+		r.put(o, "target.id", r.ev.Target.ID, "group", "uid")
 		if o.get("group", "uid") == nil {
 			o.set("unknown", "group", "name")
 		}
 	case classAPI:
-		operation := r.use("action", r.ev.Action)
-		if operation == "" {
-			operation = r.use("type", r.ev.Type)
-		}
-		o.set(operation, "api", "operation")
-		o.set("unknown", "api", "operation")
-		o.set(r.resourceText("service.name"), "api", "service", "name")
-		target.set(r.use("target.id", r.ev.Target.ID), "uid")
-		target.set(r.use("target.type", r.ev.Target.Type), "type")
+		callOCSF(r, o)
 	}
-	if api && target["uid"] != nil {
-		o.set([]any{target}, "resources")
-	}
+	useActor(r, o)
 	// What the class demands and the event does not say.
 	unknown := object{"name": "unknown"}
 	switch r.kind.class {
@@ -182,34 +165,89 @@ func partiesOCSF(r *record, o object) {
 	}
 }
 
-// userOCSF is who acted, as a user.
+// callOCSF says what was asked for, and of what.
+func callOCSF(r *record, o object) {
+	r.put(o, "action", r.ev.Action, "api", "operation")
+	r.put(o, "type", r.ev.Type, "api", "operation")
+	o.set("unknown", "api", "operation")
+	o.set(r.resourceText("service.name"), "api", "service", "name")
+	if r.ev.Target.ID != "" && o["resources"] == nil {
+		target := object{}
+		r.put(target, "target.id", r.ev.Target.ID, "uid")
+		r.put(target, "target.type", r.ev.Target.Type, "type")
+		o["resources"] = []any{target}
+	}
+}
+
+func sourceOCSF(r *record, o object) {
+	field, address := r.source()
+	if o["src_endpoint"] != nil || address == "" {
+		return
+	}
+	r.use(field, address)
+	if r.ev.Actor.Address == address {
+		r.use("actor.address", address)
+	}
+	if ip := asIP(address); ip != "" {
+		o.set(ip, "src_endpoint", "ip")
+	} else {
+		o.set(address, "src_endpoint", "hostname")
+	}
+}
+
+// userOCSF is who acted, as a user; nil if that is not known.
 func userOCSF(r *record) object {
-	u := object{}
-	name := map[string]string{"id": "uid", "name": "name", "email": "email_addr"}[r.identity()]
-	u.set(r.use("actor.id", r.ev.Actor.ID), name)
-	if len(u) == 0 {
+	id, t := r.ev.Actor.ID, r.ev.Actor.Type
+	if id == "" {
 		return nil
 	}
-	if name == "email_addr" { // one of name, uid and account has to be there
-		u.set(r.ev.Actor.ID, "name")
+	u := object{userNames[r.identity()]: id, "type_id": otherActivity}
+	if u["email_addr"] != nil { // one of name, uid and account has to be there
+		u["name"] = id
 	}
-	t := r.use("actor.type", r.ev.Actor.Type)
-	switch strings.ToLower(t) {
-	case "":
-		u["type_id"] = 0
-	case "user":
-		u["type_id"] = 1
-	case "admin":
-		u["type_id"] = 2
-	case "system":
-		u["type_id"] = 3
-	case "service":
-		u["type_id"] = 4
-	default:
-		u["type_id"] = otherActivity
+	if n, ok := userTypes[strings.ToLower(t)]; ok {
+		u["type_id"] = n
 	}
 	u.set(t, "type")
 	return u
+}
+
+var (
+	userNames = map[string]string{"id": "uid", "name": "name", "email": "email_addr"}
+	userTypes = map[string]int{"": 0, "user": 1, "admin": 2, "system": 3, "service": 4}
+)
+
+// useActor says that who acted stands in o, if it does.
+func useActor(r *record, o object) {
+	for _, keys := range [][]string{{"actor", "user"}, {"user"}} {
+		if u, ok := asObject(o.get(keys...)); ok && u[userNames[r.identity()]] == r.ev.Actor.ID {
+			r.use("actor.id", r.ev.Actor.ID)
+			if u["type"] == r.ev.Actor.Type {
+				r.use("actor.type", r.ev.Actor.Type)
+			}
+		}
+	}
+}
+
+// statusOCSF says how it ended.
+func statusOCSF(r *record, o object) {
+	id, text := otherActivity, r.ev.Outcome
+	switch text {
+	case "success":
+		id, text = 1, "Success"
+	case "failure":
+		id, text = 2, "Failure"
+	case "", "unknown":
+		id, text = 0, "Unknown"
+	}
+	own := o["status_id"] != nil
+	o.set(id, "status_id")
+	if scalar(o["status_id"]) == strconv.Itoa(id) {
+		r.use("outcome", r.ev.Outcome)
+	}
+	if !own {
+		o.set(text, "status")
+	}
 }
 
 // eventOCSF says when, how it ended, and all the rest.
@@ -218,20 +256,7 @@ func eventOCSF(r *record, o object) {
 	o.set(millis(ev.EventTime()), "time")
 	o.set(severityOCSF(ev.SeverityNumber), "severity_id")
 	o.set(ev.SeverityText, "severity")
-	switch r.use("outcome", ev.Outcome) {
-	case "success":
-		o.set(1, "status_id")
-		o.set("Success", "status")
-	case "failure":
-		o.set(2, "status_id")
-		o.set("Failure", "status")
-	case "", "unknown":
-		o.set(0, "status_id")
-		o.set("Unknown", "status")
-	default:
-		o.set(otherActivity, "status_id")
-		o.set(ev.Outcome, "status")
-	}
+	statusOCSF(r, o)
 	body := r.members["body"]
 	if text, ok := body.(string); ok {
 		o.set(text, "message")
@@ -240,8 +265,8 @@ func eventOCSF(r *record, o object) {
 	}
 	o.set(r.resourceText("service.name"), "metadata", "product", "name")
 	o.set(r.resourceText("service.version"), "metadata", "product", "version")
-	o.set(r.use("type", ev.Type), "metadata", "event_code")
-	r.use("id", ev.ID)
+	r.put(o, "type", ev.Type, "metadata", "event_code")
+	r.put(o, "id", r.id, "metadata", "uid")
 	o.set(timeText(ev.EventTime()), "metadata", "original_time")
 	o.set(millis(ev.ObservedTime), "metadata", "logged_time")
 	o.set(millis(ev.RecordedTime), "metadata", "processed_time")

@@ -88,6 +88,15 @@ func (r *record) use(field, value string) string {
 	return value
 }
 
+// put sets what a field says where the keys lead. If something else stands there,
+// the attribute is not used for it.
+func (r *record) put(o object, field, value string, keys ...string) {
+	o.set(value, keys...)
+	if o.get(keys...) == value {
+		r.use(field, value)
+	}
+}
+
 // text is an attribute that is a string.
 func (r *record) text(name string) string {
 	s, _ := r.attrs[name].(string)
@@ -145,15 +154,12 @@ func numeric(s string) bool {
 	return err == nil
 }
 
-// sourceAddress is where the action came from.
-func (r *record) sourceAddress() string {
+// source is where the action came from, and the field that says it.
+func (r *record) source() (field, address string) {
 	if r.ev.Source.ID != "" {
-		if r.ev.Actor.Address == r.ev.Source.ID {
-			r.use("actor.address", r.ev.Actor.Address)
-		}
-		return r.use("source.id", r.ev.Source.ID)
+		return "source.id", r.ev.Source.ID
 	}
-	return r.use("actor.address", r.ev.Actor.Address)
+	return "actor.address", r.ev.Actor.Address
 }
 
 // asIP is an address in the form that both schemas want, "" if it is none.

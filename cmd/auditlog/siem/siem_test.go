@@ -147,6 +147,18 @@ func samples(t testing.TB) (all [][]byte) {
 	return all
 }
 
+// torn says who, what and when under the names of several conventions, and each
+// says something else.
+func torn() plog.Logs {
+	ld := record("user.create", "audit.record.id=own-id", "audit.actor.id=a1", "audit.actor.type=user", "audit.action=CREATE", "audit.outcome=success",
+		"audit.target.id=t1", "audit.target.type=tt1", "audit.source.id=192.0.2.1", "metadata.uid=other-id", "actor.user.uid=a2", "actor.session.uid=s2",
+		"session.id=s1", "src_endpoint.ip=192.0.2.2", "client.address=192.0.2.3", "api.operation=o2", "user.uid=u2", "activity_name=n2", "metadata.event_code=e2",
+		"event.id=e3", "event.action=a3", "event.code=c3", "user.id=u3", "source.address=192.0.2.4", "user.target.id=t3", "event.outcome=failure", "auth_protocol=p2")
+	attributes(ld).PutInt("class_uid", 3001)
+	attributes(ld).PutInt("activity_id", 6)
+	return ld
+}
+
 func named() (all []plog.Logs) {
 	for _, name := range []string{
 		"user.create", "UserDeleted", "account.locked", "user.password.changed", "role.granted", "permission.revoked",
@@ -158,7 +170,7 @@ func named() (all []plog.Logs) {
 }
 
 func every(t testing.TB) []chain.Entry {
-	return entries(t, append(append(bodies(t, append(named(), whole(), odd())...), samples(t)...), bodies(t, record("last"))...)...)
+	return entries(t, append(append(bodies(t, append(named(), whole(), odd(), torn())...), samples(t)...), bodies(t, record("last"))...)...)
 }
 
 func lines(t testing.TB, m *siem.Mapper, all []chain.Entry) (lines [][]byte) {
@@ -172,7 +184,7 @@ func lines(t testing.TB, m *siem.Mapper, all []chain.Entry) (lines [][]byte) {
 }
 
 func TestGolden(t *testing.T) {
-	all := entries(t, bodies(t, append(named(), whole(), odd())...)...)
+	all := entries(t, bodies(t, append(named(), whole(), odd(), torn())...)...)
 	for name, m := range map[string]*siem.Mapper{"ocsf": siem.NewOCSF(logID), "ecs": siem.NewECS(logID)} {
 		got := append(bytes.Join(lines(t, m, all), []byte("\n")), '\n')
 		file := filepath.Join("testdata", name+".jsonl")
