@@ -55,7 +55,7 @@ func ownOCSF(r *record, o object) {
 		for _, name := range sortedKeys(r.attrs) {
 			first, _, _ := strings.Cut(name, ".")
 			keys := strings.Split(name, ".")
-			if slices.Contains(objectNames, name) {
+			if slices.Contains(objectNames, name) || semconvNames[name] {
 				continue
 			}
 			if ownNames[first] && o.get(keys...) == nil {
@@ -78,6 +78,9 @@ func ownOCSF(r *record, o object) {
 	o.keepObjects([]string{"user", "session"}, "actor")
 	o.keepObjects([]string{"service"}, "api")
 }
+
+// semconvNames are attributes of OTel's semantic conventions that begin as members of OCSF do.
+var semconvNames = set("user.id user.hash user.roles user.email user.target.id user.target.name session.id session.previous_id")
 
 // objectNames are the members of ownNames that are objects.
 var objectNames = strings.Fields("actor api app device dst_endpoint group metadata service session src_endpoint unmapped user")
