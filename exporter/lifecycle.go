@@ -28,12 +28,12 @@ func (a *audit) start(ctx context.Context, host component.Host) error {
 		a.mu.Unlock()
 		return errors.New("the exporter was started before")
 	}
-	a.started = true
-	a.chain.Directory = path
 	if err := a.loadKeys(); err != nil {
 		a.mu.Unlock()
 		return err
 	}
+	a.started = true
+	a.chain.Directory = path
 	opening, cancel := context.WithCancel(context.Background())
 	a.cancel, a.opening = cancel, make(chan struct{})
 	a.mu.Unlock()
