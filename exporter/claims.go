@@ -21,6 +21,7 @@ type claims struct {
 	index   *idindex.Index // set, with identify, before the first request
 	ids     *identifier
 	timeout time.Duration // of a look into the index's files
+	reread  int64         // bytes of the log that are read at most for an index that lacks them
 
 	mu       sync.Mutex // guards all below, and the claims
 	pending  map[idindex.Key]place
@@ -48,7 +49,7 @@ type idClaim struct {
 
 func newClaims(e *encoder, keys []string, timeout time.Duration) *claims {
 	return &claims{
-		encoder: e, keys: keys, timeout: timeout,
+		encoder: e, keys: keys, timeout: timeout, reread: rereadBytes,
 		pending: make(map[idindex.Key]place), batches: make(map[*chain.Batch]*idClaim), sickened: make(chan struct{}),
 	}
 }

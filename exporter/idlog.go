@@ -116,7 +116,7 @@ func (k *claims) withIDs(o Idempotency, notice func(chain.Notice), open opener) 
 			},
 		})
 		k.index, k.ids = x, newIdentifier(k.encoder, k.keys, x.Secret())
-		r := recovery{index: x, name: k.ids.name, info: info, fsys: co.FS, notice: notice}
+		r := recovery{index: x, name: k.ids.name, info: info, fsys: co.FS, notice: notice, most: k.reread}
 		if r.fsys == nil {
 			r.fsys = durable.OS()
 		}
@@ -148,6 +148,7 @@ type recovery struct {
 	info   chain.Info
 	fsys   durable.FS
 	notice func(chain.Notice)
+	most   int64 // bytes that are read
 }
 
 // rereadBytes is how much of a log is read at most to know ids that the index does not have.
@@ -228,7 +229,7 @@ func (r *recovery) bound() (seq uint64, err error) {
 		if err != nil {
 			return 0, fmt.Errorf("couldn't stat segment: %w", err)
 		}
-		if total += info.Size; seq > 0 && total > rereadBytes {
+		if total += info.Size; seq > 0 && total > r.most {
 			return seq, nil
 		}
 		seq = name.FirstSeq
