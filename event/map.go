@@ -65,7 +65,8 @@ func (w *writer) ofRecord(dst []byte, m pcommon.Map, p *place, f *finding) []byt
 	i, comma := 0, 1
 	dst = append(dst, '{')
 	for key, v := range m.All() {
-		if w.full = w.full || !w.fits(dst, key, p); w.full {
+		room := w.room(dst, p)
+		if w.full = w.full || room <= roomOfKey(key); w.full {
 			f.see(key, f.index.find(key, hashKey(key)), v, absent)
 			continue
 		}
@@ -75,7 +76,7 @@ func (w *writer) ofRecord(dst []byte, m pcommon.Map, p *place, f *finding) []byt
 			w.irregular = true
 		} else {
 			k.record, last = w.keys.record, k
-			dst = w.remembered(append(dst, k.member[comma:]...), k, v, p.child(key), f)
+			dst = w.remembered(append(dst, k.member[comma:]...), k, v, p.child(key), f, room-len(k.member))
 		}
 		if w.irregular {
 			return dst
@@ -106,8 +107,9 @@ func (w *writer) apart(dst []byte, m pcommon.Map, i int, v pcommon.Value, at pat
 	return w.entry(append(dst, ':'), key, hashKey(key), marks, v, at.in, f)
 }
 
-// remembered is entry for a key that is remembered.
-func (w *writer) remembered(dst []byte, k *cachedKey, v pcommon.Value, at pathElement, f *finding) []byte {
+// remembered is entry for a key that is remembered; there is room for so many
+// bytes.
+func (w *writer) remembered(dst []byte, k *cachedKey, v pcommon.Value, at pathElement, f *finding, room int) []byte {
 	kind := v.Type()
 	how := stands
 	if k.secret && redactable(kind) {
@@ -121,12 +123,21 @@ func (w *writer) remembered(dst []byte, k *cachedKey, v pcommon.Value, at pathEl
 		return w.secret(dst, v, at)
 	case kind != pcommon.ValueTypeStr:
 		return w.valueOf(dst, v, kind, at)
-	case k.meaning.identity():
-		return w.identity(dst, v.Str(), at.key, at)
-	default:
-		return w.string(dst, v.Str(), w.rules.limits.ValueBytes, at)
 	}
+	s := v.Str()
+	if len(s) <= shortText && maxEscape*len(s) <= room {
+		if done, m := appendString(dst, s); m == 0 {
+			return done
+		}
+	}
+	if k.meaning.identity() {
+		return w.identity(dst, s, at.key, at)
+	}
+	return w.string(dst, s, w.rules.limits.ValueBytes, at)
 }
+
+// shortText is a length in bytes that no limit is below.
+const shortText = 64
 
 // entry encodes the value of an entry whose key stands in dst already, with
 // what is notable in the key.

@@ -58,6 +58,16 @@ func TestAppendStringAgrees(t *testing.T) {
 	}
 }
 
+// What is short enough to be cut by no limit is not looked at twice.
+func TestNoLimitIsBelowWhatIsShort(t *testing.T) {
+	for _, b := range bounds {
+		if b.key == "value_kib" || b.key == "identity_bytes" {
+			require.GreaterOrEqual(t, b.low, shortText, b.key)
+			require.GreaterOrEqual(t, b.low, maxCachedKey, b.key)
+		}
+	}
+}
+
 // A double is printed as its shortest decimal.
 func TestDoublesAgree(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))

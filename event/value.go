@@ -62,8 +62,11 @@ func (w *writer) room(dst []byte, p *place) int {
 
 // fits tells whether an entry of that key can be begun.
 func (w *writer) fits(dst []byte, key string, p *place) bool {
-	return w.room(dst, p) > 3*maxEscape*len(key)
+	return w.room(dst, p) > roomOfKey(key)
 }
+
+// roomOfKey is what an entry of that key needs to be begun.
+func roomOfKey(key string) int { return 3 * maxEscape * len(key) }
 
 // departures is how often so far the event is not simply as the record.
 func (w *writer) departures() int { return w.notes.nRedacted + w.notes.nTruncated + w.odd }

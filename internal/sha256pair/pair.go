@@ -13,7 +13,18 @@ var initial = [8]uint32{
 	0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
 }
 
-var paired = supported() && !fips140.Enabled()
+var paired = supported() && !fips140.Enabled() && agrees()
+
+// agrees tells whether this processor makes the digests that crypto/sha256 makes. A verifier rests on
+// them.
+func agrees() bool {
+	m := make([]byte, 3*blockSize)
+	for i := range m {
+		m[i] = byte(i * i)
+	}
+	x, y := sum(m, m[:blockSize-8])
+	return x == sha256.Sum256(m) && y == sha256.Sum256(m[:blockSize-8])
+}
 
 // Sum returns the digests of a and b.
 func Sum(a, b []byte) (x, y [sha256.Size]byte) {
