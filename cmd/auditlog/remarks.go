@@ -7,7 +7,7 @@ import (
 	"github.com/otelaudit/auditexporter/event"
 )
 
-// remarks are what an event says of what is wrong with its record, and of what it does not hold as it
+// remarks are what an event says of what is wrong with its record, of its producer, and of what it does not hold as it
 // came: a line each, escaped.
 func remarks(e event.Event) []string {
 	var lines []string
@@ -16,6 +16,23 @@ func remarks(e event.Event) []string {
 	}
 	for _, v := range e.Invalid {
 		add("invalid", "%s %s: %s", short(v.Class), short(v.Field), words(v.What))
+	}
+	if i := e.Integrity; i != nil {
+		switch {
+		case !i.Verified:
+			add("integrity", "the producer's signature is not verified: %s", short(i.Reason))
+		case len(i.Uncovered) > 0:
+			add("integrity", "signed with key %s, but for %s", short(i.Key), words(i.Uncovered))
+		default:
+			add("integrity", "signed with key %s", short(i.Key))
+		}
+	}
+	if q := e.Sequence; q != nil {
+		if q.Break != "" {
+			add("sequence", "the producer's chain is %s: %s", short(q.State), short(q.Break))
+		} else {
+			add("sequence", "%s in the producer's chain", short(q.State))
+		}
 	}
 	for _, v := range e.Escaped {
 		add("escaped", "%s: %s", short(v.Pointer), words(v.What))

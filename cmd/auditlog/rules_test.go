@@ -59,6 +59,22 @@ func TestRemarks(t *testing.T) {
 	}))
 }
 
+func TestRemarksOfProducer(t *testing.T) {
+	for _, c := range []struct {
+		e    event.Event
+		want []string
+	}{
+		{event.Event{Integrity: &event.Integrity{Verified: true, Key: "a"}}, []string{"integrity  signed with key a"}},
+		{event.Event{Integrity: &event.Integrity{Verified: true, Key: "a\x1b", Uncovered: []string{"body", "flags"}}}, []string{`integrity  signed with key a\u001b, but for body, flags`}},
+		{event.Event{Integrity: &event.Integrity{Reason: "mismatch"}, Sequence: &event.Sequence{State: "broken", Break: "gap"}}, []string{
+			"integrity  the producer's signature is not verified: mismatch", "sequence   the producer's chain is broken: gap",
+		}},
+		{event.Event{Sequence: &event.Sequence{State: "next"}}, []string{"sequence   next in the producer's chain"}},
+	} {
+		require.Equal(t, c.want, remarks(c.e))
+	}
+}
+
 func TestSummaryOfRefused(t *testing.T) {
 	require.Equal(t, "7  2026-11-23T12:00:00.000Z  SYSTEM refused  requests=2  records=514", summary(chain.Entry{
 		Seq: 7, Kind: chain.System,
