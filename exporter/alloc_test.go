@@ -19,7 +19,7 @@ func TestAllocationsOfARequest(t *testing.T) {
 	few, many := allocations(t, a.consume, 128), allocations(t, a.consume, 512)
 	whole := allocations(t, through.ConsumeLogs, 512)
 	t.Logf("128 records: %v, 512 records: %v, of exporterhelper besides: %v", few, many, whole-many)
-	require.LessOrEqual(t, many, 20.0)
+	require.LessOrEqual(t, many, 5.0)
 	require.InDelta(t, few, many, 2, "for each record")
 }
 

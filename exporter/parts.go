@@ -1,6 +1,7 @@
 package exporter
 
 import (
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/plog"
@@ -11,6 +12,27 @@ import (
 // divided is how many records make it worth to encode half of a request in another goroutine.
 const divided = 128
 
+// half is the later half of a request and what was found in it. Owned by its goroutine until done.
+type half struct {
+	e        *encoder
+	batch    *chain.Batch
+	logs     plog.Logs
+	part     part
+	judged   judged
+	recorded time.Time
+	found    found
+	err      error
+	done     chan struct{} // capacity 1
+}
+
+func (h *half) encode() {
+	h.found, h.err = h.e.appendPart(h.batch, h.logs, h.part, h.judged, h.recorded)
+	<-h.e.slots
+	h.done <- struct{}{}
+}
+
+var halves = sync.Pool{New: func() any { return &half{done: make(chan struct{}, 1)} }}
+
 // appendParts appends the n records of logs to b: in two halves, one beside the other, if there are many
 // and nobody else needs the processors.
 func (e *encoder) appendParts(b *chain.Batch, logs plog.Logs, n int, j judged) (found, error) {
@@ -18,25 +40,24 @@ func (e *encoder) appendParts(b *chain.Batch, logs plog.Logs, n int, j judged) (
 	if n < divided || !e.spare() {
 		return e.appendPart(b, logs, part{to: n}, j, recorded)
 	}
-	half := n / 2
-	second := make(chan found, 1)
-	rest := e.batches.get(n - half)
-	var restErr error
-	go func() {
-		defer func() { <-e.slots }()
-		f, err := e.appendPart(rest, logs, part{from: half, to: n}, j, recorded)
-		restErr = err
-		second <- f
-	}()
-	f, err := e.appendPart(b, logs, part{to: half}, j, recorded)
-	f.merge(<-second)
+	h := halves.Get().(*half)
+	*h = half{
+		e: e, batch: e.batches.get(n - n/2), logs: logs, part: part{from: n / 2, to: n}, judged: j, recorded: recorded,
+		done: h.done,
+	}
+	go h.encode()
+	f, err := e.appendPart(b, logs, part{to: n / 2}, j, recorded)
+	<-h.done
+	f.merge(h.found)
 	if err == nil {
-		err = restErr
+		err = h.err
 	}
 	if err == nil {
-		b.Add(rest)
+		b.Add(h.batch)
 	}
-	e.batches.put(rest)
+	e.batches.put(h.batch)
+	*h = half{done: h.done} // nothing of logs is kept
+	halves.Put(h)
 	return f, err
 }
 
