@@ -57,6 +57,14 @@ type Options struct {
 	// is of the same boot, or of one not known, is written over itself when opened.
 	BootID string
 
+	// Anchor is asked, when a log is opened, for the newest of its entries that a
+	// checkpoint vouches for: to lack it is tampering. A zero hash: only the sequence
+	// number is known; number 0: there is none. nil: nobody is asked.
+	Anchor func(folder string, id LogID) (Head, error)
+	// LetGo is called once, when nothing is written any more and before the lock is
+	// released, for who keeps a file beside the log to end its writes; nil: nobody
+	// is. closed: the log was closed in order, and all of it is synced and told of.
+	LetGo func(closed bool)
 	// Synced is told the hashes of all entries that this Writer made, system
 	// entries, too, from its first opening entry on: once the sync that covers them
 	// has returned, in order, each once and never taken back. first is the sequence

@@ -25,8 +25,12 @@ func (w *Writer) resume(ctx context.Context, id LogID) error {
 		return err
 	}
 	w.report(l)
+	anchor, err := w.anchor()
+	if err != nil {
+		return err
+	}
 	if w.o.VerifyOnStart == VerifyFull {
-		r, err := Verify(ctx, w.o.FS, w.folder, VerifyOptions{Lock: LockOwn})
+		r, err := Verify(ctx, w.o.FS, w.folder, VerifyOptions{Lock: LockOwn, Synced: anchor.Seq})
 		if err != nil {
 			return err
 		}
@@ -36,7 +40,7 @@ func (w *Writer) resume(ctx context.Context, id LogID) error {
 			}
 		}
 	}
-	n, err := w.examine(l)
+	n, err := w.examine(l, anchor)
 	if err != nil {
 		return err
 	}
@@ -56,11 +60,14 @@ type newest struct {
 	file durable.File
 	size int64 // bytes
 	mark Mark  // zero if there is none, or if it is of an earlier segment
+	// anchored is the hash of the anchor's entry, if it stands in this segment.
+	anchored Hash
 }
 
 // examine checks what every opening checks: names and ordinals, the newest
-// segment whole, the extent and opening entry of the one before, the mark.
-func (w *Writer) examine(l listing) (n newest, err error) {
+// segment whole, the extent and opening entry of the one before, the mark, and
+// the entry that a checkpoint vouches for.
+func (w *Writer) examine(l listing, anchor Head) (n newest, err error) {
 	if f := l.imposter(); f != nil {
 		return n, w.tampered(*f)
 	}
@@ -90,9 +97,12 @@ func (w *Writer) examine(l listing) (n newest, err error) {
 	if n.file, err = w.openNewest(l.segments[last]); err != nil {
 		return n, err
 	}
-	fault, err = n.check(w.id, l.segments[last], prev, mark, marked)
+	fault, err = n.check(w.id, l.segments[last], prev, mark, marked, anchor.Seq)
 	if err == nil && fault != nil {
 		err = w.tampered(*fault)
+	}
+	if err == nil {
+		err = w.examineAnchor(&n, anchor)
 	}
 	if err != nil {
 		return n, errors.Join(err, n.file.Close())
@@ -234,7 +244,7 @@ func lineBefore(f io.ReaderAt, end int64) ([]byte, error) {
 // check reads the newest segment whole and tells tampering, which it returns as
 // a fault, from what a crash can leave. The rule stands in FORMAT.md, "A crash
 // or tampering".
-func (n *newest) check(id LogID, name SegmentName, prev Head, mark Mark, marked bool) (*Fault, error) {
+func (n *newest) check(id LogID, name SegmentName, prev Head, mark Mark, marked bool, anchor uint64) (*Fault, error) {
 	info, err := n.file.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("couldn't stat segment: %w", err)
@@ -247,6 +257,9 @@ func (n *newest) check(id LogID, name SegmentName, prev Head, mark Mark, marked 
 	n.segmentCheck, err = checkSegment(readerOf(n.file), name, id, prev, 0, func(e Entry, offset int64) {
 		if offset+int64(lineSize(e.Seq, e.Kind, len(e.Body))) == n.mark.Offset && e.Head() == n.mark.Head {
 			atMark = true
+		}
+		if e.Seq == anchor {
+			n.anchored = e.Hash
 		}
 	})
 	if err != nil {

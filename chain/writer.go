@@ -47,6 +47,7 @@ type Writer struct {
 	failed  error   // why seg is given up; nil while it is not
 	unsafe  bool    // a Sync of seg failed: none is believed again
 	over    bool    // the lock is released
+	closed  bool    // in order
 	counts  Counts
 	// free are buffers for Write; freeBytes is what they hold.
 	free      [][]byte
@@ -342,6 +343,9 @@ func (w *Writer) Close() error {
 	if err := errors.Join(seg.giveBack(), seg.file.Chmod(w.o.SealedMode)); err != nil {
 		w.o.Notice(Notice{Text: "couldn't make the closed segment read-only", Attrs: map[string]any{"error": err.Error()}})
 	}
+	w.mu.Lock()
+	w.closed = true
+	w.mu.Unlock()
 	return w.Abandon()
 }
 
@@ -354,7 +358,7 @@ func (w *Writer) Abandon() error {
 		return nil
 	}
 	w.over = true
-	seg, mark := w.seg, w.mark
+	seg, mark, closed := w.seg, w.mark, w.closed
 	if w.failed == nil {
 		w.failed = errClosed
 	}
@@ -365,6 +369,9 @@ func (w *Writer) Abandon() error {
 	}
 	if mark != nil {
 		errs = append(errs, mark.f.Close())
+	}
+	if w.o.LetGo != nil {
+		w.o.LetGo(closed)
 	}
 	return errors.Join(append(errs, w.lock.release())...)
 }

@@ -23,6 +23,7 @@ const maxLine = 1 << 20
 // File is what stands in a log's file of checkpoints.
 type File struct {
 	Records []Record
+	Refused []Refusal
 	Damaged []Damage
 }
 
@@ -51,7 +52,10 @@ func ReadFile(fsys durable.FS, folder string) (File, error) {
 		if len(line) == 0 {
 			return f, nil
 		}
-		if record, err := ParseRecord(line); err != nil {
+		if refusal, ok := parseRefusal(line); ok {
+			refusal.Offset = at
+			f.Refused = append(f.Refused, refusal)
+		} else if record, err := ParseRecord(line); err != nil {
 			f.Damaged = append(f.Damaged, Damage{Offset: at, Length: int64(len(line)), Reason: err.Error()})
 		} else {
 			record.Offset = at
@@ -73,8 +77,8 @@ func openFile(fsys durable.FS, folder string) (durable.File, error) {
 	return file, nil
 }
 
-// backwards gives the records of a file of so many bytes, the last one first.
-// Lines that are none are left out.
+// backwards gives the records of a file of so many bytes, the last one first, and
+// as errors of the type *refusal those lines that are one. Other lines are left out.
 func backwards(f io.ReaderAt, size int64) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		end := size // of the line to be given next
@@ -97,10 +101,15 @@ func backwards(f io.ReaderAt, size int64) iter.Seq2[Record, error] {
 			}
 			for block = block[:len(block):len(block)]; len(block) > first; {
 				at := max(first, bytes.LastIndexByte(block[:len(block)-1], '\n')+1)
-				r, err := ParseRecord(block[at:])
-				r.Offset = from + int64(at)
-				if err == nil && !yield(r, nil) {
-					return
+				if refused, ok := parseRefusal(block[at:]); ok {
+					if !yield(Record{}, refuse("%s", refused.Refused)) {
+						return
+					}
+				} else if r, err := ParseRecord(block[at:]); err == nil {
+					r.Offset = from + int64(at)
+					if !yield(r, nil) {
+						return
+					}
 				}
 				block = block[:at]
 			}

@@ -53,11 +53,16 @@ const crcSize = len(`,"crc":"01234567"}` + "\n")
 
 // appendLine appends the record as a line, LF included.
 func (r *Record) appendLine(dst []byte) []byte {
-	start := len(dst)
 	line := recordLine{V: recordVersion, Note: string(r.Note), Head: r.Head.Hash, Frontier: make([]chain.Hash, len(r.Frontier))}
 	for i, h := range r.Frontier {
 		line.Frontier[i] = chain.Hash(h)
 	}
+	return appendChecked(dst, line)
+}
+
+// appendChecked appends a JSON object with a last member that is its checksum.
+func appendChecked(dst []byte, line any) []byte {
+	start := len(dst)
 	buf := bytes.NewBuffer(dst)
 	e := json.NewEncoder(buf)
 	e.SetEscapeHTML(false)
@@ -69,6 +74,20 @@ func (r *Record) appendLine(dst []byte) []byte {
 	dst = append(dst, `,"crc":"`...)
 	dst = hex.AppendEncode(dst, binary.BigEndian.AppendUint32(nil, sum))
 	return append(dst, "\"}\n"...)
+}
+
+// Refusal is a line of the file of checkpoints that says why nothing is signed for
+// the log any more: it is shorter than a checkpoint of it, or another.
+type Refusal struct {
+	V       int    `json:"v"`
+	Refused string `json:"refused"`
+	Offset  int64  `json:"-"` // of the line, in bytes
+}
+
+// parseRefusal parses a line, LF included.
+func parseRefusal(text []byte) (r Refusal, ok bool) {
+	err := json.Unmarshal(text, &r)
+	return r, err == nil && r.Refused != "" && bytes.Equal(appendChecked(nil, r), text)
 }
 
 // ParseRecord parses a line, LF included. It takes exactly what a writer makes and
