@@ -67,7 +67,7 @@ PATH is the exporter's directory, or one log's folder in it. Exit codes: 0 intac
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(newVerifyCommand(), newTailCommand(), newShowCommand(), newCatCommand(), newExportCommand(), newClassifyCommand(),
+	root.AddCommand(newVerifyCommand(), newTailCommand(), newShowCommand(), newCatCommand(), newReceiptCommand(), newExportCommand(), newClassifyCommand(),
 		newProveCommand(), newCheckProofCommand(), newExportTilesCommand())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -92,9 +92,12 @@ func complain(stderr io.Writer, format string, args ...any) {
 // readError gives an error of reading its exit code.
 func readError(err error) error {
 	var tampered *chain.TamperError
+	var exit *exitError
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &exit):
+		return err
 	case errors.As(err, &tampered):
 		return &exitError{exitBroken, err}
 	case errors.Is(err, context.Canceled):
