@@ -27,7 +27,7 @@ type examination struct {
 	roots *checkpoint.Roots
 	log   journal
 
-	own  []Statement     // of the log's file that a trusted key signed, in its order
+	own  []Statement     // of the log's file that a trusted key signed, in its order, each once
 	use  []Statement     // those that can anchor, own or kept, by size
 	kept map[string]bool // files
 	// stands is how many entries the newest checkpoint covers that matches.
@@ -78,8 +78,6 @@ func (t *Trust) Examine(ctx context.Context, fsys durable.FS, folder string, kep
 // open opens all checkpoints and sorts out what can anchor.
 func (x *examination) open(ctx context.Context, records []checkpoint.Record, kept []Statement, workers int) {
 	own, errs := x.trust.openAll(ctx, records, workers)
-	var size uint64
-	var last time.Time
 	for i := range own {
 		s := &own[i]
 		switch {
@@ -93,24 +91,47 @@ func (x *examination) open(ctx context.Context, records []checkpoint.Record, kep
 			x.result.Foreign++
 			x.result.foreign(s.Unknown)
 			continue
-		case s.Size < size:
-			x.fault(s.Place.fault(0, "checkpoint covers %d entries, one before it %d", s.Size, size))
 		}
-		if at := s.Own(); !at.IsZero() && at.Before(last) {
-			x.fault(s.Place.fault(0, "checkpoint is of %s by its log's clock, one before it of %s", stamp(at), stamp(last)))
-		} else if !at.IsZero() {
-			last = at
-		}
-		size = max(size, s.Size)
-		x.own = append(x.own, *s)
+		x.result.Checkpoints++
+		x.follow(s)
 		x.admit(*s)
 	}
-	x.result.Checkpoints = len(x.own)
 	for _, s := range kept {
 		x.kept[s.Place.File] = true
 		x.admit(s)
 	}
 	slices.SortStableFunc(x.use, func(a, b Statement) int { return cmp.Compare(a.Size, b.Size) })
+}
+
+// follow checks that a checkpoint of the log's file goes on from those before it:
+// neither shorter nor, by the log's own clock, earlier. One that repeats an
+// earlier, with signatures that came later, is none of them.
+func (x *examination) follow(s *Statement) {
+	if len(x.own) == 0 {
+		x.own = append(x.own, *s)
+		return
+	}
+	before := &x.own[len(x.own)-1]
+	switch at := s.Own(); {
+	case x.repeats(s):
+		return
+	case s.Size < before.Size:
+		x.fault(s.Place.fault(0, "checkpoint covers %d entries, one before it %d", s.Size, before.Size))
+	case !at.IsZero() && at.Before(before.Own()):
+		x.fault(s.Place.fault(0, "checkpoint is of %s by its log's clock, one before it of %s", stamp(at), stamp(before.Own())))
+	default:
+		x.own = append(x.own, *s)
+	}
+}
+
+func (x *examination) repeats(s *Statement) bool {
+	i, _ := slices.BinarySearchFunc(x.own, s.Size, func(o Statement, size uint64) int { return cmp.Compare(o.Size, size) })
+	for ; i < len(x.own) && x.own[i].Size == s.Size; i++ {
+		if x.own[i].Root == s.Root && x.own[i].Own().Equal(s.Own()) {
+			return true
+		}
+	}
+	return false
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
