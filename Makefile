@@ -108,7 +108,7 @@ bench-compare: ## benchstat of the Go benchmarks in bench, this tree against a r
 	@bench/compare "$(REF)" "$(BENCH)" "$(COUNT)"
 
 .PHONY: check
-check: fmt-check vet staticcheck race generated tidy-check ## formatting, vet (linux, darwin, windows), staticcheck, race, generated files, go.mod
+check: fmt-check vet staticcheck race bench-test generated tidy-check ## formatting, vet (linux, darwin, windows), staticcheck, race, generated files, go.mod
 
 .PHONY: fmt
 fmt: ## format with gofumpt
@@ -127,15 +127,22 @@ vet:
 	GOOS=darwin CGO_ENABLED=0 go vet ./...
 	GOOS=windows CGO_ENABLED=0 go vet ./...
 	go -C e2e vet ./...
+	go -C bench vet ./...
 
 .PHONY: staticcheck
 staticcheck:
 	go run $(STATICCHECK) ./...
 	cd e2e && go run $(STATICCHECK) ./...
+	cd bench && go run $(STATICCHECK) ./...
 
 .PHONY: race
 race:
 	go test -race -timeout 20m $(TESTFLAGS) ./...
+
+# That the benchmarks and their peers still build and run; they time nothing here.
+.PHONY: bench-test
+bench-test:
+	go -C bench test $(TESTFLAGS) ./...
 
 # The state of the tree, uncommitted files included, must be the same after go generate.
 TREE = { git diff HEAD; git ls-files -z --others --exclude-standard | xargs -0 -r cat; } | git hash-object --stdin
@@ -149,6 +156,7 @@ generated:
 tidy-check:
 	go mod tidy -diff
 	go -C e2e mod tidy -diff
+	go -C bench mod tidy -diff
 	go -C internal/tools mod tidy -diff
 
 .PHONY: clean
