@@ -47,6 +47,7 @@ var (
 	CPU  = Measure{"CPU", func(s Sample) float64 { return s.CPU.Seconds() / float64(max(1, s.Events)) }, "s"}
 	Took = Measure{"time", func(s Sample) float64 { return s.Took.Seconds() }, "s"}
 	P50  = percentile("p50", 0.50)
+	P90  = percentile("p90", 0.90)
 	P99  = percentile("p99", 0.99)
 	P999 = percentile("p99.9", 0.999)
 )

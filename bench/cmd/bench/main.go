@@ -33,7 +33,7 @@ type options struct {
 
 func main() {
 	var o options
-	flag.StringVar(&o.sets, "sets", "required,built", "what to run: required, built, peers, growth, matrix")
+	flag.StringVar(&o.sets, "sets", "required,built", "what to run: required, built, peers, growth, latency, matrix")
 	flag.StringVar(&o.run, "run", "", "only rows whose group and work match this regular expression")
 	flag.StringVar(&o.dir, "dir", "", "folder to write below, on the disk to be measured (default the temporary one)")
 	flag.StringVar(&o.out, "o", "", "write the tables to this file, too")
@@ -111,11 +111,13 @@ func chosen(o options, dir string) ([]trial.Row, error) {
 		case "peers":
 			rows = append(rows, peers()...)
 		case "growth":
-			rows = append(rows, growth()...)
+			rows = append(rows, growth(peer.Logs{Dir: filepath.Join(dir, "grown")})...)
+		case "latency":
+			rows = append(rows, latency()...)
 		case "matrix":
 			rows = append(rows, matrix()...)
 		default:
-			return nil, fmt.Errorf("set %q is none of required, built, peers, growth, matrix", set)
+			return nil, fmt.Errorf("set %q is none of required, built, peers, growth, latency, matrix", set)
 		}
 	}
 	rows = slices.DeleteFunc(rows, func(r trial.Row) bool { return !only.MatchString(r.Group + ": " + r.Work) })

@@ -150,9 +150,15 @@ func peers() []trial.Row {
 	return rows
 }
 
-// growth are the rows about size: of a record, and of its attributes.
-func growth() []trial.Row {
+// growth are the rows about size: of a log, of a record, and of its attributes.
+func growth(logs peer.Logs) []trial.Row {
 	var rows []trial.Row
+	for _, n := range []int{10, 100, 1000} {
+		c := logs.Append(n)
+		rows = append(rows, trial.Row{Group: "Segments of a log, against 1", Work: c.Name, Measure: trial.Rate, Case: c, Reference: logs.Append(1)})
+		c = logs.Open(n)
+		rows = append(rows, trial.Row{Group: "Segments of a log, against 1", Work: c.Name, Measure: trial.P50, Case: c, Reference: logs.Open(1), Cost: true})
+	}
 	add := func(group string, k peer.Kind) {
 		c := ten.Case(k, 1, false)
 		rows = append(rows, trial.Row{Group: group, Work: c.Name, Measure: trial.Rate, Case: c, Reference: fileJSON.Case(k, 1, false)})
