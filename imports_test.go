@@ -35,7 +35,7 @@ var importRules = map[string]importRule{
 	"event/producer":    {own: []string{"event/canonical"}, pdata: true, unwanted: []string{"os", "io/fs", "net/http", "syscall", "database/sql"}},
 	"flush":             {unwanted: []string{"os", "io/fs", "net", "syscall"}},
 	"chain":             {own: []string{"internal/durable", "internal/sha256pair"}, foreign: true},
-	"checkpoint":        {own: []string{"chain", "internal/durable", "internal/sha256pair"}, foreign: true},
+	"checkpoint":        {own: []string{"chain", "checkpoint", "internal/durable", "internal/sha256pair"}, foreign: true},
 	"checkpoint/judge":  {own: []string{"chain", "checkpoint", "internal/durable"}, foreign: true},
 	"cmd/auditlog":      {own: []string{"chain", "checkpoint", "checkpoint/judge", "checkpoint/policy", "checkpoint/proof", "checkpoint/witness", "event", "idindex", "internal/durable"}, foreign: true, pdata: true},
 	"internal/durable":  {foreign: true},

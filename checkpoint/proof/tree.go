@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"sync"
 
 	"filippo.io/torchwood"
 	"golang.org/x/mod/sumdb/tlog"
@@ -30,26 +29,19 @@ type Options struct {
 	// Keep keeps the file tree up to date, for the one that holds the lock.
 	Keep     bool
 	FileMode fs.FileMode // of the file, if it is made; 0: 0600
-	// MaxTail bounds the entries of [Tree.Append] that are held; what is beyond is
-	// read back. 0: 1,048,576, which is 32 MiB.
-	MaxTail int
+	Tail     *Tail       // gives entries that need not be read back; nil: none does
 }
 
-// Tree makes proofs of a log. Append may be called beside all else, which one
-// goroutine at a time may use.
+// Tree makes proofs of a log. One goroutine at a time may use it.
 type Tree struct {
 	nodes    *nodes
 	segments segments
-	max      int
+	tail     *Tail
 	size     int64 // entries that may be read
 	loaded   bool  // the file was looked into, or is not to be
 
 	cache []block // the last few that were used
 	buf   []chain.Hash
-
-	mu    sync.Mutex   // guards tail and first
-	first uint64       // of tail; 0: none
-	tail  []chain.Hash // synced entries, consecutive
 }
 
 // block is the leaves of one block, as far as they were read.
@@ -67,59 +59,23 @@ func Open(o Options) (*Tree, error) {
 	if o.FileMode == 0 {
 		o.FileMode = 0o600
 	}
-	if o.MaxTail == 0 {
-		o.MaxTail = 1 << 20
+	if o.Tail == nil {
+		o.Tail = new(Tail)
 	}
 	n, err := openNodes(o.FS, o.Folder, o.Keep, o.FileMode)
 	if err != nil {
 		return nil, err
 	}
-	return &Tree{nodes: n, segments: segments{fsys: o.FS, folder: o.Folder, o: o.Read}, max: o.MaxTail}, nil
+	return &Tree{nodes: n, segments: segments{fsys: o.FS, folder: o.Folder, o: o.Read}, tail: o.Tail}, nil
 }
 
 // Close closes the files.
 func (t *Tree) Close() error { return errors.Join(t.nodes.close(), t.segments.close()) }
 
-// Append takes the hashes of entries that were synced, as [chain.Options.Synced]
-// is told them, so that they need not be read back. It is cheap; hashes is copied.
-func (t *Tree) Append(first uint64, hashes []chain.Hash) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.first == 0 || t.first+uint64(len(t.tail)) != first {
-		t.first, t.tail = first, t.tail[:0]
-	}
-	t.tail = append(t.tail, hashes...)
-	if over := len(t.tail) - t.max; over > 0 {
-		// Half, so that this is not done each time.
-		over = max(over, t.max/2)
-		t.first += uint64(over)
-		t.tail = append(t.tail[:0], t.tail[over:]...)
-	}
-}
-
-// Release says that no proof from a size below this will be asked for, so that
-// what is held for it can go.
-func (t *Tree) Release(size int64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	start := uint64(size)/blockSize*blockSize + 1
-	if t.first == 0 || start <= t.first {
-		return
-	}
-	n := min(start-t.first, uint64(len(t.tail)))
-	t.first += n
-	t.tail = append(t.tail[:0], t.tail[n:]...)
-}
-
 // hashes returns those of entries first to last, until the next call.
 func (t *Tree) hashes(first, last uint64) ([]chain.Hash, error) {
-	t.mu.Lock()
-	held := t.first != 0 && first >= t.first && last < t.first+uint64(len(t.tail))
-	if held {
-		t.buf = append(t.buf[:0], t.tail[first-t.first:last-t.first+1]...)
-	}
-	t.mu.Unlock()
-	if held {
+	held := false
+	if t.buf, held = t.tail.read(t.buf[:0], first, last); held {
 		return t.buf, nil
 	}
 	var err error
@@ -154,9 +110,7 @@ func (t *Tree) Bind(size int64, root tlog.Hash) error {
 // forget drops all that was derived, to be made anew.
 func (t *Tree) forget() error {
 	t.loaded, t.cache = true, nil
-	t.mu.Lock()
-	t.first, t.tail = 0, nil
-	t.mu.Unlock()
+	t.tail.forget()
 	return t.nodes.forget()
 }
 

@@ -119,24 +119,25 @@ func TestTreeOfAWriterAtWork(t *testing.T) {
 			order = append(order, first)
 			all[first] = append([]chain.Hash(nil), hashes...)
 		})
-		tree, err := proof.Open(proof.Options{FS: durable.OS(), Folder: r.folder, Keep: true, MaxTail: max(tail, 1)})
+		told := &proof.Tail{Max: tail}
+		tree, err := proof.Open(proof.Options{FS: durable.OS(), Folder: r.folder, Keep: true, Tail: told})
 		require.NoError(t, err)
-		old, told := int64(0), int64(0)
+		old, size := int64(0), int64(0)
 		for i, first := range order {
 			if tail > 0 && i%40 != 7 { // some are never told
-				tree.Append(first, all[first])
+				told.Append(first, all[first])
 			}
-			told = int64(first) + int64(len(all[first])) - 1
+			size = int64(first) + int64(len(all[first])) - 1
 			if i%17 == 3 {
-				p, err := tree.Consistency(r.at(t, told), old)
+				p, err := tree.Consistency(r.at(t, size), old)
 				require.NoError(t, err)
 				if old > 0 {
-					want, err := tlog.ProveTree(told, old, r.stored())
+					want, err := tlog.ProveTree(size, old, r.stored())
 					require.NoError(t, err)
 					require.Equal(t, want, p)
 				}
-				tree.Release(old)
-				old = told
+				told.Release(uint64(old))
+				old = size
 			}
 		}
 		require.NoError(t, tree.Close())
