@@ -51,6 +51,8 @@ type batch struct {
 	ends  []int  // how many of nodes come before each wanted size
 	level []tlog.Hash
 	buf   []tlog.Hash // where level begins
+
+	leaf, node pair // nil until needed
 }
 
 // Prepare implements [chain.Fold].
@@ -106,32 +108,43 @@ const (
 	nodeSize = 1 + 2*tlog.HashSize
 )
 
-func putLeaf(buf *[leafSize]byte, seq uint64, hash *chain.Hash) {
-	buf[0] = 0
-	binary.BigEndian.PutUint64(buf[1:], seq)
-	copy(buf[9:], hash[:])
+// pair is two messages of RFC 6962, padded for SHA-256 but for what is in them.
+type pair struct{ a, b []byte }
+
+func newPair(prefix byte, n int) pair {
+	buf := make([]byte, 4*sha256.BlockSize)
+	p := pair{sha256pair.Pad(buf[:2*sha256.BlockSize], n), sha256pair.Pad(buf[2*sha256.BlockSize:], n)}
+	p.a[0], p.b[0] = prefix, prefix
+	return p
 }
 
-func putNode(buf *[nodeSize]byte, left, right *tlog.Hash) {
-	buf[0] = 1
-	copy(buf[1:], left[:])
-	copy(buf[1+tlog.HashSize:], right[:])
+func putLeaf(m []byte, seq uint64, hash *chain.Hash) {
+	binary.BigEndian.PutUint64(m[1:], seq)
+	copy(m[9:leafSize], hash[:])
+}
+
+func putNode(m []byte, left, right *tlog.Hash) {
+	copy(m[1:1+tlog.HashSize], left[:])
+	copy(m[1+tlog.HashSize:nodeSize], right[:])
 }
 
 // leaves makes b.level the leaf hashes of the entries after the first at.
 func (b *batch) leaves(at uint64, hashes []chain.Hash) {
 	b.buf = slices.Grow(b.buf[:0], len(hashes))[:len(hashes)]
 	b.level = b.buf
-	var x, y [leafSize]byte
+	if b.leaf.a == nil {
+		b.leaf, b.node = newPair(0, leafSize), newPair(1, nodeSize)
+	}
+	p := b.leaf
 	i := 0
 	for ; i+1 < len(hashes); i += 2 {
-		putLeaf(&x, at+uint64(i)+1, &hashes[i])
-		putLeaf(&y, at+uint64(i)+2, &hashes[i+1])
-		b.level[i], b.level[i+1] = sha256pair.Sum(x[:], y[:])
+		putLeaf(p.a, at+uint64(i)+1, &hashes[i])
+		putLeaf(p.b, at+uint64(i)+2, &hashes[i+1])
+		b.level[i], b.level[i+1] = sha256pair.SumPadded(p.a, p.b, leafSize)
 	}
 	if i < len(hashes) {
-		putLeaf(&x, at+uint64(i)+1, &hashes[i])
-		b.level[i] = sha256.Sum256(x[:])
+		putLeaf(p.a, at+uint64(i)+1, &hashes[i])
+		b.level[i] = sha256.Sum256(p.a[:leafSize])
 	}
 }
 
@@ -162,12 +175,12 @@ func (b *batch) subtrees(at uint64) {
 // pairUp makes b.level, of even length, the level above.
 func (b *batch) pairUp() {
 	half := len(b.level) / 2
-	var x, y [nodeSize]byte
+	p := b.node
 	i := 0
 	for ; i+1 < half; i += 2 {
-		putNode(&x, &b.level[2*i], &b.level[2*i+1])
-		putNode(&y, &b.level[2*i+2], &b.level[2*i+3])
-		b.level[i], b.level[i+1] = sha256pair.Sum(x[:], y[:])
+		putNode(p.a, &b.level[2*i], &b.level[2*i+1])
+		putNode(p.b, &b.level[2*i+2], &b.level[2*i+3])
+		b.level[i], b.level[i+1] = sha256pair.SumPadded(p.a, p.b, nodeSize)
 	}
 	if i < half {
 		b.level[i] = tlog.NodeHash(b.level[2*i], b.level[2*i+1])

@@ -16,7 +16,7 @@ import (
 //	SHA-256(0x00 || seq as 8 bytes big-endian || hash)
 func LeafHash(seq uint64, hash chain.Hash) tlog.Hash {
 	var buf [leafSize]byte
-	putLeaf(&buf, seq, &hash)
+	putLeaf(buf[:], seq, &hash)
 	return sha256.Sum256(buf[:])
 }
 
