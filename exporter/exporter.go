@@ -140,6 +140,7 @@ func newAudit(set collector.Settings, o Options, s storage) (*audit, error) {
 		Release: a.released, OnState: a.health.state,
 	}
 	a.producers = newProducers(o.Integrity, a.encoder, o.SyncTimeout)
+	a.open = a.producers.recalling(a.open, a.health.notice)
 	if o.Idempotency != nil {
 		a.recognise(*o.Idempotency)
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	collector "go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -514,4 +515,79 @@ func TestSequencesTogether(t *testing.T) {
 		require.Equal(t, counts["first"]+counts["next"]+counts["again"], len(log.sequences(t)), "none is broken")
 		require.NoError(t, r.Shutdown(t.Context()))
 	})
+}
+
+// After a restart the chains go on from what the log has: a gap over the restart is noticed, and nothing
+// is an alarm that is none. A record of which the chain's attributes were cut makes all before it unknown.
+func TestSequencesAreRecalled(t *testing.T) {
+	all := chainOf(t, "s", 6)
+	for name, c := range map[string]struct {
+		before, after []plog.Logs
+		want          []string
+	}{
+		"goes on":         {all[:3], all[3:], []string{"next", "next", "next"}},
+		"gap":             {all[:3], all[4:], []string{"broken gap", "next"}},
+		"delivered twice": {all[:3], all[1:4], []string{"again", "again", "next"}},
+		"begins":          {nil, all[:2], []string{"first", "next"}},
+		"cut":             {append(all[:3:3], crowded(t, all[3])), all[4:], []string{"unknown", "next"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := onlySequences()
+			o.Directory = t.TempDir()
+			o.Limits = exporter.Limits{Attributes: 16}
+			send := func(requests []plog.Logs) {
+				r := newRigNamed(t, "", func(set collector.Settings) (collector.Logs, error) { return exporter.New(t.Context(), set, o) })
+				r.start(t)
+				for _, logs := range requests {
+					require.NoError(t, r.ConsumeLogs(t.Context(), logs))
+				}
+				require.NoError(t, r.Shutdown(t.Context()))
+				require.Empty(t, r.logs.FilterMessageSnippet("could not be read").All())
+			}
+			send(c.before)
+			send(c.after)
+			send(nil)
+			require.Equal(t, c.want, statesIn(t, o.Directory)[len(c.before):])
+		})
+	}
+}
+
+// crowded is a request with so many attributes before its own that those of the chain are cut.
+func crowded(t testing.TB, logs plog.Logs) plog.Logs {
+	t.Helper()
+	out := plog.NewLogs()
+	logs.CopyTo(out)
+	a := record(out, 0).Attributes()
+	own := pcommon.NewMap()
+	a.CopyTo(own)
+	a.Clear()
+	for i := range 20 {
+		a.PutInt("n"+string(rune('a'+i)), 1)
+	}
+	for k, v := range own.All() {
+		v.CopyTo(a.PutEmpty(k))
+	}
+	return out
+}
+
+// statesIn are what the events of the log in a directory say of chains.
+func statesIn(t testing.TB, dir string) (states []string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*", "*.jsonl"))
+	require.NoError(t, err)
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		require.NoError(t, err)
+		for line := range strings.Lines(string(text)) {
+			e, err := chain.ParseLine([]byte(strings.TrimSuffix(line, "\n")))
+			require.NoError(t, err)
+			if e.Kind != chain.Event {
+				continue
+			}
+			got, err := auditevent.Parse(e.Body)
+			require.NoError(t, err)
+			states = append(states, strings.TrimSpace(got.Sequence.State+" "+got.Sequence.Break))
+		}
+	}
+	return states
 }

@@ -48,6 +48,7 @@ const (
 	seenHashed uint8 = 1 << iota
 	seenID
 	seenLinked
+	seenRecalled // it was read back from the log, where something of it may be missing
 )
 
 func (e *entry) seen() seen {
@@ -55,7 +56,7 @@ func (e *entry) seen() seen {
 	for _, f := range []struct {
 		is   bool
 		flag uint8
-	}{{e.hashed, seenHashed}, {e.hasID, seenID}, {e.linked, seenLinked}} {
+	}{{e.hashed, seenHashed}, {e.hasID, seenID}, {e.linked, seenLinked}, {e.recalled, seenRecalled}} {
 		if f.is {
 			s.flags |= f.flag
 		}
@@ -65,8 +66,12 @@ func (e *entry) seen() seen {
 
 func (s *seen) has(flag uint8) bool { return s.flags&flag != 0 }
 
-// is tells whether two records are one. Without canonical forms number and id must do.
+// is tells whether two records are one. Without canonical forms number and id must do, and
+// of one that was read back the number, if no id says otherwise.
 func (s *seen) is(o *seen) bool {
+	if (s.flags|o.flags)&seenRecalled != 0 && s.number > 0 && s.number == o.number {
+		return !s.has(seenID) || !o.has(seenID) || s.id == o.id
+	}
 	if s.has(seenHashed) || o.has(seenHashed) {
 		return s.has(seenHashed) && o.has(seenHashed) && s.hash[0] == o.hash[0]
 	}
@@ -124,10 +129,10 @@ func (t *tail) judge(l *Link) (Verdict, tail) {
 	case t.last.number > 0 && l.number > t.last.number+1:
 		return broken(BreakGap, t.after(l, true))
 	}
-	if b := t.joint(l); b != "" {
+	switch b, known := t.joint(l); {
+	case b != "":
 		return broken(b, t.after(l, b != BreakFork))
-	}
-	if l.number == 0 && !l.hasPointer && !l.hasID {
+	case !known:
 		return state(StateUnknown, t.after(l, true))
 	}
 	return state(StateNext, t.after(l, true))
@@ -148,28 +153,31 @@ func (t *tail) late(l *Link, state decide[State], broken decide[Break]) (Verdict
 	}
 }
 
-// joint compares what l says of its predecessor with the last record.
-func (t *tail) joint(l *Link) Break {
+// joint compares what l says of its predecessor with the last record. It is not known if l says
+// nothing, or points to what the last record's hash can't show.
+func (t *tail) joint(l *Link) (b Break, known bool) {
+	known = l.number > 0 || l.hasPointer || l.hasID
 	switch {
 	case l.hasPointer && !t.last.names(l.pointer):
 		switch {
 		case t.came.find(func(s *seen) bool { return s.names(l.pointer) }):
-			return BreakFork
-		case t.last.has(seenHashed):
-			return BreakHash
+			return BreakFork, true
+		case t.last.has(seenHashed) && !t.last.has(seenRecalled):
+			return BreakHash, true
 		}
+		known = false
 	case l.genesis: // it has a number above 1
-		return BreakHash
+		return BreakHash, true
 	case !l.hasPointer && t.last.has(seenLinked):
-		return BreakUnlinked
+		return BreakUnlinked, true
 	}
 	if l.hasID && t.last.has(seenID) && l.previous != t.last.id {
 		if t.came.find(func(s *seen) bool { return s.has(seenID) && s.id == l.previous }) {
-			return BreakFork
+			return BreakFork, true
 		}
-		return BreakRecord
+		return BreakRecord, true
 	}
-	return ""
+	return "", known
 }
 
 // first tells whether l says that it is a stream's first record: by a number of 1, or by

@@ -217,7 +217,7 @@ func TestChain(t *testing.T) {
 			b.Attributes().PutStr("x", "\xff")
 			c := tell("c", map[string]any{number: 3, hash: strings.Repeat("ab", 32), "audit.sequence.stream_id": "s"})
 			return []plog.LogRecord{a, b, b, c}
-		}, []string{"first", "next", "again", "next"}},
+		}, []string{"first", "next", "again", "unknown"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			lrs := c.make(&stream{t: t, id: c.by, pointer: hash})

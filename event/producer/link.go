@@ -73,6 +73,8 @@ type entry struct {
 	id     sum
 	hasID  bool
 	linked bool // it had a pointer
+
+	recalled bool
 }
 
 // Says tells whether the record says something of a chain.

@@ -18,13 +18,42 @@ var ErrUndecided = errors.New("it is not decided yet whether earlier records of 
 // written to the log, in the order of the log, and by nothing else. A request holds its
 // streams from the check of its records until they are written, so requests of one stream
 // are checked in the order in which they stand in the log; those of others don't wait.
-// After a start nothing is known of any stream.
+// After a start what is known of a stream is what was recalled.
 type Streams struct {
 	max int
 
 	mu     sync.Mutex // guards all below, and of each stream what is said to be
 	byKey  map[Stream]*stream
 	recent list.List // of *stream, the latest used first; those not held can be forgotten
+}
+
+// Recall takes a record that was read back from the log, in the order of the log, into its
+// stream. whole says that nothing of it was redacted or cut.
+// What is recalled can show a gap; a pointer to it that does not fit shows nothing.
+func (s *Streams) Recall(l Link, whole bool) {
+	if !l.says {
+		return
+	}
+	l.self.recalled = true
+	l.self.hashed = l.self.hashed && whole
+	c, err := s.Claim(context.Background(), []Link{l}, 0)
+	if err != nil {
+		return // undecided: requests are let in already
+	}
+	c.Judge(&l)
+	c.Settle(true)
+}
+
+// Forget makes every stream unknown that no request has.
+func (s *Streams) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, one := range s.byKey {
+		if one.users == 0 {
+			s.recent.Remove(one.place)
+			delete(s.byKey, k)
+		}
+	}
 }
 
 // stream is one chain. Its tail is its holder's.
