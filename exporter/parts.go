@@ -14,6 +14,12 @@ const divided = 128
 
 // half is the later half of a request and what was found in it. Owned by its goroutine until done.
 type half struct {
+	work
+	done sync.WaitGroup // no channel: one belongs to the bubble of the test that made it
+}
+
+// work is what a half is about.
+type work struct {
 	e        *encoder
 	batch    *chain.Batch
 	logs     plog.Logs
@@ -22,16 +28,15 @@ type half struct {
 	recorded time.Time
 	found    found
 	err      error
-	done     chan struct{} // capacity 1
 }
 
 func (h *half) encode() {
 	h.found, h.err = h.e.appendPart(h.batch, h.logs, h.part, h.judged, h.recorded)
 	<-h.e.slots
-	h.done <- struct{}{}
+	h.done.Done()
 }
 
-var halves = sync.Pool{New: func() any { return &half{done: make(chan struct{}, 1)} }}
+var halves = sync.Pool{New: func() any { return new(half) }}
 
 // appendParts appends the n records of logs to b: in two halves, one beside the other, if there are many
 // and nobody else needs the processors.
@@ -41,13 +46,11 @@ func (e *encoder) appendParts(b *chain.Batch, logs plog.Logs, n int, j judged) (
 		return e.appendPart(b, logs, part{to: n}, j, recorded)
 	}
 	h := halves.Get().(*half)
-	*h = half{
-		e: e, batch: e.batches.get(n - n/2), logs: logs, part: part{from: n / 2, to: n}, judged: j, recorded: recorded,
-		done: h.done,
-	}
+	h.work = work{e: e, batch: e.batches.get(n - n/2), logs: logs, part: part{from: n / 2, to: n}, judged: j, recorded: recorded}
+	h.done.Add(1)
 	go h.encode()
 	f, err := e.appendPart(b, logs, part{to: n / 2}, j, recorded)
-	<-h.done
+	h.done.Wait()
 	f.merge(h.found)
 	if err == nil {
 		err = h.err
@@ -56,7 +59,7 @@ func (e *encoder) appendParts(b *chain.Batch, logs plog.Logs, n int, j judged) (
 		b.Add(h.batch)
 	}
 	e.batches.put(h.batch)
-	*h = half{done: h.done} // nothing of logs is kept
+	h.work = work{} // nothing of logs is kept
 	halves.Put(h)
 	return f, err
 }
