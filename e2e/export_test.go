@@ -6,7 +6,9 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -215,4 +217,38 @@ func TestAccessIsRecordedByACollector(t *testing.T) {
 	require.Equal(t, 4, code)
 	require.Contains(t, out, "access couldn't be recorded")
 	require.NotContains(t, out, "seq")
+}
+
+// A sink that knows record ids takes an export that is replayed twice once, and each of its records
+// is that of the first log.
+func TestExportIsReplayedTwice(t *testing.T) {
+	t.Parallel()
+	first := start(t, options(t))
+	o := options(t)
+	text, err := os.ReadFile(o.Config)
+	require.NoError(t, err)
+	const key = "    directory: ${env:AUDIT_DIRECTORY:-./audit-log}\n"
+	require.Contains(t, string(text), key)
+	o.Config = filepath.Join(o.Dir, "idempotent.yaml")
+	require.NoError(t, os.WriteFile(o.Config, []byte(strings.Replace(string(text), key, key+"    idempotency: {horizon: 1h}\n", 1)), 0o600))
+	second := start(t, o)
+
+	body, err := new(plog.ProtoMarshaler).MarshalLogs(auditRecords(20, "replay"))
+	require.NoError(t, err)
+	post(t, first, "application/x-protobuf", body)
+	lines := export(t, "--format", "otlp", "--from", "2", first.Audit)
+	for range 2 {
+		for _, line := range lines {
+			post(t, second, "application/json", line)
+		}
+	}
+	stop(t, first)
+	stop(t, second)
+	digest := regexp.MustCompile(`"digest":\{[^}]*\},`)
+	got := texts(t, second.Audit)
+	for i := range got {
+		got[i] = digest.ReplaceAllString(got[i], "")
+	}
+	require.Equal(t, texts(t, first.Audit), got)
+	require.Len(t, got, 20)
 }
