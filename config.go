@@ -51,6 +51,9 @@ type Config struct {
 	// Integrity says what is looked at of what producers say of their records. Absent: nothing.
 	Integrity configoptional.Optional[integrityConfig] `mapstructure:"integrity"`
 
+	// Checkpoint has checkpoints of the log signed. Absent: none is.
+	Checkpoint configoptional.Optional[checkpointConfig] `mapstructure:"checkpoint"`
+
 	// Idempotency has records recognised that come again. Absent: each is written.
 	Idempotency configoptional.Optional[idempotencyConfig] `mapstructure:"idempotency"`
 
@@ -211,6 +214,7 @@ func (c *Config) options() (exporter.Options, error) {
 		RejectInvalid: c.Validation.OnInvalid == "reject",
 		Limits:        c.Validation.Limits.options(),
 		Redaction:     c.Redaction.options(),
+		Checkpoint:    c.Checkpoint.Get().options(),
 		Idempotency:   c.Idempotency.Get().options(),
 
 		Integrity: integrityOptions(c.Integrity.Get()),

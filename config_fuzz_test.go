@@ -63,6 +63,10 @@ func FuzzConfig(f *testing.F) {
 // putSecretsBack puts the secrets of trusted keys where out has that they are redacted.
 func putSecretsBack(t *testing.T, cfg *auditexporter.Config, out *confmap.Conf) {
 	t.Helper()
+	if c := cfg.Checkpoint.Get(); c != nil {
+		require.Equal(t, "[REDACTED]", fmt.Sprint(out.Get("checkpoint::key")), "a secret is not written out")
+		require.NoError(t, out.Merge(confmap.NewFromStringMap(map[string]any{"checkpoint": map[string]any{"key": string(c.Key)}})))
+	}
 	if !cfg.Integrity.HasValue() {
 		return
 	}

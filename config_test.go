@@ -88,6 +88,9 @@ uhWoiOy1cnrWM91ybhUxahzGwlREC64+VUHMQWqXMkRR+5rGEpkx6QSpFw==
 			c.Profile, c.Validation.OnInvalid = "audit", "reject"
 			l := &c.Validation.Limits
 			l.ValueKiB, l.IdentityBytes, l.Attributes, l.Depth, l.RecordKiB = 1, 64, 16, 1, 256
+			require.NoError(t, confmap.NewFromStringMap(map[string]any{"checkpoint": map[string]any{
+				"origin": "example.com/audit", "key_file": "/etc/otelcol/audit.key", "interval": "1s", "heartbeat": "1m", "copies": []any{"/mnt/other"},
+			}}).Unmarshal(c))
 			require.NoError(t, confmap.NewFromStringMap(map[string]any{"idempotency": map[string]any{
 				"horizon": "1h", "max_records": 100_000, "keys": []any{"my.id"},
 			}}).Unmarshal(c))

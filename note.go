@@ -48,6 +48,7 @@ func (c *Config) note() (configNote, error) {
 		n.settings["integrity.verify"] = i.Verify
 		n.settings["integrity.sequences"] = strconv.FormatBool(i.Sequences)
 	}
+	c.Checkpoint.Get().note(n.settings)
 	c.Idempotency.Get().note(n.settings)
 	return n, nil
 }

@@ -44,6 +44,7 @@ func TestConfigSchema(t *testing.T) {
 	effective := confmap.New()
 	require.NoError(t, effective.Marshal(defaults(func(c *auditexporter.Config) {
 		require.NoError(t, confmap.NewFromStringMap(map[string]any{"integrity": map[string]any{"trusted_keys": []any{}}}).Unmarshal(c))
+		require.NoError(t, confmap.NewFromStringMap(map[string]any{"checkpoint": map[string]any{"copies": []any{}}}).Unmarshal(c))
 		require.NoError(t, confmap.NewFromStringMap(map[string]any{"idempotency": map[string]any{}}).Unmarshal(c))
 		c.Critical.Attributes, c.Critical.Conditions = []string{}, []string{}
 		c.Redaction.ExtraKeys, c.Redaction.Except = []string{}, []string{}
@@ -59,7 +60,7 @@ func TestConfigSchema(t *testing.T) {
 			require.Contains(t, string(readme), "| `"+p.key+"` | ")
 			if def, ok := p.schema["default"]; ok {
 				got := effective.Get(path)
-				if p.key == "redaction.digest_key" {
+				if p.key == "redaction.digest_key" || p.key == "checkpoint.key" {
 					require.Empty(t, def) // what is effective is not shown
 				} else if d, is := got.(time.Duration); is {
 					want, err := time.ParseDuration(def.(string))
@@ -77,6 +78,11 @@ func TestConfigSchema(t *testing.T) {
 					require.NoError(t, conf.Merge(confmap.NewFromStringMap(map[string]any{"integrity::trusted_keys": []any{
 						map[string]any{"id": "a", "algorithm": "HMAC-SHA256", "secret": "MDEyMzQ1Njc4OWFiY2RlZg=="},
 					}})))
+				}
+				if strings.HasPrefix(p.key, "checkpoint.") {
+					require.NoError(t, conf.Merge(confmap.NewFromStringMap(map[string]any{
+						"checkpoint::origin": "example.com/audit", "checkpoint::key_file": "/a/key",
+					})))
 				}
 				require.NoError(t, conf.Merge(confmap.NewFromStringMap(map[string]any{path: value})))
 				cfg := defaults(func(*auditexporter.Config) {})

@@ -57,9 +57,9 @@ func (c *cosigner) run(ctx context.Context) {
 		}
 		for {
 			note, err := c.o.Witnesses.Cosign(ctx, r)
+			c.give(r, note)
 			if err == nil {
 				failed, delay = "", firstDelay
-				c.give(r, note)
 				break
 			}
 			if ctx.Err() != nil {

@@ -25,7 +25,7 @@ type Witnesses interface {
 	// those that are configured did not answer. empty is a checkpoint of size 0.
 	Latest(ctx context.Context, origin string, empty []byte) ([]Seen, error)
 	// Cosign returns the checkpoint, which is signed and synced, with the cosignatures
-	// added that it could get; nil: none. An [*InconsistentError] ends all signing. It
+	// added that it could get; nil: none, also beside an error. An [*InconsistentError] ends all signing. It
 	// is called from one goroutine.
 	Cosign(ctx context.Context, r Record) ([]byte, error)
 }

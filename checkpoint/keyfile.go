@@ -1,8 +1,10 @@
 package checkpoint
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime"
 
@@ -48,4 +50,23 @@ func ReadKeyFile(path string) (*Key, error) {
 // cosignatures, type 0x04 of C2SP signed-note.
 func (k *Key) Cosigner() (*torchwood.CosignatureSigner, error) {
 	return torchwood.NewCosignatureSigner(k.name, k.key)
+}
+
+// WriteKeyFile writes a key to a new file, for its owner only, and makes it durable.
+func WriteKeyFile(path string, k *Key) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("couldn't write key: %s is there already, and a key is not overwritten", path)
+	}
+	if err != nil {
+		return fmt.Errorf("couldn't create key: %w", err)
+	}
+	_, err = f.WriteString(k.Text() + "\n")
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(fmt.Errorf("couldn't write key: %w", err), os.Remove(path))
+	}
+	return nil
 }

@@ -88,6 +88,7 @@ type Notary struct {
 	done   chan struct{} // closed when run has ended; nil before Begin
 
 	mu     sync.Mutex // guards all below
+	stats  Stats
 	final  bool
 	synced *Record       // the newest that is signed and synced
 	at     time.Time     // when it was
@@ -156,6 +157,9 @@ func (n *Notary) Begin(log chain.Info) error {
 		}
 	}
 	n.done = make(chan struct{})
+	n.mu.Lock()
+	n.stats.At = time.Now()
+	n.mu.Unlock()
 	go n.run()
 	return nil
 }
@@ -182,6 +186,21 @@ func (n *Notary) Cover(ctx context.Context, size uint64) error {
 			return fmt.Errorf("couldn't wait for a checkpoint of size %d: %w", size, ctx.Err())
 		}
 	}
+}
+
+// Stats describe what a Notary did.
+type Stats struct {
+	Signed   uint64    // checkpoints that were signed and synced
+	Failures uint64    // attempts that failed
+	Size     uint64    // of the newest checkpoint, 0 if there is none yet
+	At       time.Time // when it was signed; else when the Notary began
+}
+
+// Stats may be called at any time and waits for nothing.
+func (n *Notary) Stats() Stats {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.stats
 }
 
 // Last returns the newest checkpoint that this Notary has signed and synced, and

@@ -185,6 +185,7 @@ func (n *Notary) publish() error {
 	r := *n.last
 	n.mu.Lock()
 	n.synced, n.at = &r, n.lastAt
+	n.stats = Stats{Signed: n.stats.Signed + 1, Failures: n.stats.Failures, Size: r.Size, At: n.lastAt}
 	close(n.more)
 	n.more = make(chan struct{})
 	n.mu.Unlock()

@@ -51,6 +51,11 @@ func (n *Notary) report(err error) {
 	if errors.Is(err, errStopped) {
 		return
 	}
+	if err != nil {
+		n.mu.Lock()
+		n.stats.Failures++
+		n.mu.Unlock()
+	}
 	s := State{Err: err, Permanent: permanent(err)}
 	if n.told == s || n.told.Err != nil && err != nil && n.told.Err.Error() == err.Error() {
 		return

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/otelaudit/auditexporter/chain"
+	"github.com/otelaudit/auditexporter/checkpoint"
 	"github.com/otelaudit/auditexporter/event"
 	"github.com/otelaudit/auditexporter/flush"
 )
@@ -32,7 +33,10 @@ type audit struct {
 	producers *producers
 	telemetry *telemetry
 	health    health
-	claims    *claims // nil: idempotency is off
+
+	notaryOptions *checkpoint.Options // set by start; nil: checkpoints are off
+	notary        atomic.Pointer[checkpoint.Notary]
+	claims        *claims // nil: idempotency is off
 
 	gate atomic.Pointer[gate]
 
@@ -134,6 +138,7 @@ func newAudit(set collector.Settings, o Options, s storage) (*audit, error) {
 		health: health{logger: atMost(set.Logger, stateLogs, stateTick)},
 	}
 	a.chain.Notice = a.health.notice
+	a.open = func(ctx context.Context, c chain.Options) (auditLog, error) { return a.openSigned(ctx, c, s.open) }
 	a.flush = flush.Options[*chain.Batch]{
 		Mode: mode, BatchSize: o.BatchSize, BatchInterval: o.BatchInterval,
 		CriticalImmediate: o.CriticalImmediate, SyncTimeout: o.SyncTimeout, MaxInFlight: o.MaxInFlight, Gather: gather,

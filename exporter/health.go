@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/otelaudit/auditexporter/chain"
+	"github.com/otelaudit/auditexporter/checkpoint"
 	"github.com/otelaudit/auditexporter/flush"
 )
 
@@ -22,6 +23,9 @@ type health struct {
 	host  component.Host
 	last  componentstatus.Status
 	error string // of last
+	// unsigned is why no checkpoints are signed; nil: they are, or are off. Requests are taken all the
+	// same, so it is the component's status only while the log itself is well.
+	unsigned error
 }
 
 // begin lets reports go to host.
@@ -55,7 +59,32 @@ func (h *health) tell(e *componentstatus.Event, level zapcore.Level, msg string,
 		return
 	}
 	h.last, h.error = e.Status(), text
+	if h.last == componentstatus.StatusOK && h.unsigned != nil {
+		e = componentstatus.NewRecoverableErrorEvent(h.unsigned)
+	}
 	componentstatus.ReportStatus(h.host, e)
+}
+
+// signing takes whether checkpoints are signed.
+func (h *health) signing(s checkpoint.State) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.unsigned = s.Err
+	e := componentstatus.NewEvent(componentstatus.StatusOK)
+	switch {
+	case s.Err == nil:
+		h.logger.Info("Checkpoints are signed again.")
+	case s.Permanent:
+		h.logger.Error("No checkpoints are signed for the audit log any more. Requests are still taken.", zap.Error(s.Err))
+	default:
+		h.logger.Error("No checkpoints are signed for the audit log at the moment. Requests are still taken.", zap.Error(s.Err))
+	}
+	if s.Err != nil {
+		e = componentstatus.NewRecoverableErrorEvent(s.Err)
+	}
+	if h.host != nil && h.last == componentstatus.StatusOK {
+		componentstatus.ReportStatus(h.host, e)
+	}
 }
 
 func (h *health) ok(msg string, fields ...zap.Field) {

@@ -28,7 +28,7 @@ func (a *audit) start(ctx context.Context, host component.Host) error {
 		a.mu.Unlock()
 		return errors.New("the exporter was started before")
 	}
-	if err := a.loadKeys(); err != nil {
+	if err := errors.Join(a.loadKeys(), a.signCheckpoints()); err != nil {
 		a.mu.Unlock()
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/otelaudit/auditexporter/checkpoint"
 	"github.com/otelaudit/auditexporter/idindex"
 )
 
@@ -12,8 +13,9 @@ type measured struct {
 	auditLog
 	telemetry *telemetry
 	space     *space
-	released  func()         // the directory is another's to take
-	ids       *idindex.Index // nil: there is none
+	released  func()             // the directory is another's to take
+	ids       *idindex.Index     // nil: there is none
+	notary    *checkpoint.Notary // nil: checkpoints are off
 }
 
 func newMeasured(l auditLog, t *telemetry, s *space, released func()) *measured {

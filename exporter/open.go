@@ -142,6 +142,7 @@ func (a *audit) refuseUntilOpen(why, msg string, err error) {
 // serve lets requests in, or lets the log go if Shutdown was called meanwhile, or Start given up.
 func (a *audit) serve(ctx context.Context, l *measured) {
 	a.warnOfDirectory()
+	l.notary = a.notary.Load()
 	a.mu.Lock()
 	stopped, expired := a.stopped || ctx.Err() != nil, a.expired
 	if !stopped {

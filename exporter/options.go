@@ -41,6 +41,7 @@ type Options struct {
 	Limits        Limits
 	Redaction     Redaction
 	Idempotency   *Idempotency // nil: none
+	Checkpoint    *Checkpoint  // nil: none
 
 	Integrity *Integrity // nil: what producers say of their records is not looked at
 

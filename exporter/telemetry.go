@@ -136,6 +136,27 @@ func (t *telemetry) observe(current func() *gate) error {
 				o.Observe(int64(g.log.ids.Stats().Records), t.all)
 			}
 		})),
+		t.RegisterExporterAuditCheckpointsCallback(observe(func(g *gate, o metric.Int64Observer) {
+			if n := g.log.notary; n != nil {
+				o.Observe(int64(n.Stats().Signed), t.all)
+			}
+		})),
+		t.RegisterExporterAuditCheckpointFailuresCallback(observe(func(g *gate, o metric.Int64Observer) {
+			if n := g.log.notary; n != nil {
+				o.Observe(int64(n.Stats().Failures), t.all)
+			}
+		})),
+		t.RegisterExporterAuditCheckpointSizeCallback(observe(func(g *gate, o metric.Int64Observer) {
+			if n := g.log.notary; n != nil {
+				o.Observe(int64(n.Stats().Size), t.all)
+			}
+		})),
+		t.RegisterExporterAuditCheckpointAgeCallback(func(_ context.Context, o metric.Float64Observer) error {
+			if g := current(); g.log != nil && g.log.notary != nil {
+				o.Observe(time.Since(g.log.notary.Stats().At).Seconds(), t.all)
+			}
+			return nil
+		}),
 		t.RegisterExporterAuditEntriesWrittenCallback(observe(func(g *gate, o metric.Int64Observer) {
 			c := g.log.Info().Counts
 			o.Observe(int64(c.Events), event)

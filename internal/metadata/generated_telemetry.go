@@ -30,6 +30,10 @@ type TelemetryBuilder struct {
 	registrations                        []metric.Registration
 	ExporterAuditAcknowledgementDuration metric.Float64Histogram
 	ExporterAuditBytesWritten            metric.Int64ObservableCounter
+	ExporterAuditCheckpointAge           metric.Float64ObservableGauge
+	ExporterAuditCheckpointFailures      metric.Int64ObservableCounter
+	ExporterAuditCheckpointSize          metric.Int64ObservableGauge
+	ExporterAuditCheckpoints             metric.Int64ObservableCounter
 	ExporterAuditConditionErrors         metric.Int64Counter
 	ExporterAuditConflictingRecords      metric.Int64Counter
 	ExporterAuditCriticalEvents          metric.Int64Counter
@@ -68,6 +72,66 @@ func (builder *TelemetryBuilder) RegisterExporterAuditBytesWrittenCallback(cb me
 		cb(ctx, &observerInt64{inst: builder.ExporterAuditBytesWritten, obs: o})
 		return nil
 	}, builder.ExporterAuditBytesWritten)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExporterAuditCheckpointAgeCallback sets callback for observable ExporterAuditCheckpointAge metric.
+func (builder *TelemetryBuilder) RegisterExporterAuditCheckpointAgeCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ExporterAuditCheckpointAge, obs: o})
+		return nil
+	}, builder.ExporterAuditCheckpointAge)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExporterAuditCheckpointFailuresCallback sets callback for observable ExporterAuditCheckpointFailures metric.
+func (builder *TelemetryBuilder) RegisterExporterAuditCheckpointFailuresCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExporterAuditCheckpointFailures, obs: o})
+		return nil
+	}, builder.ExporterAuditCheckpointFailures)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExporterAuditCheckpointSizeCallback sets callback for observable ExporterAuditCheckpointSize metric.
+func (builder *TelemetryBuilder) RegisterExporterAuditCheckpointSizeCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExporterAuditCheckpointSize, obs: o})
+		return nil
+	}, builder.ExporterAuditCheckpointSize)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExporterAuditCheckpointsCallback sets callback for observable ExporterAuditCheckpoints metric.
+func (builder *TelemetryBuilder) RegisterExporterAuditCheckpointsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExporterAuditCheckpoints, obs: o})
+		return nil
+	}, builder.ExporterAuditCheckpoints)
 	if err != nil {
 		return err
 	}
@@ -231,6 +295,30 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_exporter_audit_bytes_written",
 		metric.WithDescription("Bytes of entries handed to the operating system. [Development]"),
 		metric.WithUnit("By"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterAuditCheckpointAge, err = builder.meter.Float64ObservableGauge(
+		"otelcol_exporter_audit_checkpoint_age",
+		metric.WithDescription("Time since the newest checkpoint was signed, or since the log was opened if there is none yet. [Development]"),
+		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterAuditCheckpointFailures, err = builder.meter.Int64ObservableCounter(
+		"otelcol_exporter_audit_checkpoint_failures",
+		metric.WithDescription("Attempts to sign a checkpoint, and to do what comes before the first, that failed. [Development]"),
+		metric.WithUnit("{attempt}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterAuditCheckpointSize, err = builder.meter.Int64ObservableGauge(
+		"otelcol_exporter_audit_checkpoint_size",
+		metric.WithDescription("Sequence number of the last entry that a synced checkpoint covers, 0 if there is none yet since the log was opened. [Development]"),
+		metric.WithUnit("1"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterAuditCheckpoints, err = builder.meter.Int64ObservableCounter(
+		"otelcol_exporter_audit_checkpoints",
+		metric.WithDescription("Checkpoints that were signed and synced. [Development]"),
+		metric.WithUnit("{checkpoint}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExporterAuditConditionErrors, err = builder.meter.Int64Counter(

@@ -1,0 +1,74 @@
+package auditexporter
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/collector/config/configopaque"
+	"go.opentelemetry.io/collector/confmap"
+
+	"github.com/otelaudit/auditexporter/exporter"
+)
+
+// checkpointConfig is how checkpoints are signed.
+type checkpointConfig struct {
+	// Origin names the logs of this exporter, as in example.com/audit. With a log's id it is the origin
+	// of the log's checkpoints. It must be set, and be the name that the key was made for.
+	Origin string `mapstructure:"origin"`
+	// KeyFile is a file that auditlog keygen wrote. Nobody but its owner may have access to it.
+	KeyFile string `mapstructure:"key_file"`
+	// Key is what stands in such a file, from a configuration provider.
+	Key configopaque.String `mapstructure:"key"`
+	// Interval is the time between checkpoints while entries come. 100ms to 24h, default 10s.
+	Interval time.Duration `mapstructure:"interval"`
+	// Heartbeat is the time between checkpoints while none come. 1s to 24h, default 5m.
+	Heartbeat time.Duration `mapstructure:"heartbeat"`
+	// Copies are folders that get the newest checkpoint, too, best of other machines.
+	Copies []string `mapstructure:"copies"`
+}
+
+// Unmarshal fills in the defaults of a section that is there.
+func (c *checkpointConfig) Unmarshal(conf *confmap.Conf) error {
+	*c = checkpointConfig{Interval: 10 * time.Second, Heartbeat: 5 * time.Minute}
+	return conf.Unmarshal(c)
+}
+
+func (c *checkpointConfig) options() *exporter.Checkpoint {
+	if c == nil {
+		return nil
+	}
+	return &exporter.Checkpoint{
+		Origin: c.Origin, KeyFile: c.KeyFile, Key: c.Key, Interval: c.Interval, Heartbeat: c.Heartbeat, Copies: slices.Clone(c.Copies),
+	}
+}
+
+func (c *checkpointConfig) validate() error {
+	if c == nil {
+		return nil
+	}
+	errs := []error{
+		exporter.CheckCheckpoint(c.options()),
+		lasting("checkpoint.interval", c.Interval, 100*time.Millisecond, 24*time.Hour),
+		lasting("checkpoint.heartbeat", c.Heartbeat, time.Second, 24*time.Hour),
+	}
+	for i, dir := range c.Copies {
+		if !filepath.IsAbs(dir) {
+			errs = append(errs, errors.New("checkpoint.copies["+strconv.Itoa(i)+"]: must be an absolute path"))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// note adds to the settings that opening entries tell.
+func (c *checkpointConfig) note(settings map[string]string) {
+	if c == nil {
+		return
+	}
+	settings["checkpoint.origin"] = c.Origin
+	settings["checkpoint.interval"] = c.Interval.String()
+	settings["checkpoint.heartbeat"] = c.Heartbeat.String()
+	settings["checkpoint.copies"] = strconv.Itoa(len(c.Copies))
+}

@@ -1,0 +1,131 @@
+package exporter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"go.opentelemetry.io/collector/config/configopaque"
+
+	"github.com/otelaudit/auditexporter/chain"
+	"github.com/otelaudit/auditexporter/checkpoint"
+)
+
+// Checkpoint is how checkpoints are signed. One of KeyFile and Key is set.
+type Checkpoint struct {
+	Origin              string // without the log's id
+	KeyFile             string // read at start
+	Key                 configopaque.String
+	Interval, Heartbeat time.Duration
+	Copies              []string // folders
+}
+
+// CheckCheckpoint names what is wrong by its YAML key. It reads no file; nil is right.
+func CheckCheckpoint(c *Checkpoint) error {
+	if c == nil {
+		return nil
+	}
+	var errs []error
+	if err := checkpoint.CheckName(c.Origin); err != nil {
+		errs = append(errs, fmt.Errorf("checkpoint.origin: %w, such as example.com/audit", err))
+	}
+	switch {
+	case (c.KeyFile == "") == (c.Key == ""):
+		errs = append(errs, errors.New("checkpoint.key_file: one of key_file and key must be set; auditlog keygen makes a key"))
+	case c.Key != "":
+		if _, err := c.key(); err != nil && len(errs) == 0 {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// key returns the key, of which no error holds anything.
+func (c *Checkpoint) key() (k *checkpoint.Key, err error) {
+	name := "checkpoint.key"
+	if c.Key != "" {
+		k, err = checkpoint.ParseKey(string(c.Key))
+	} else {
+		name = "checkpoint.key_file"
+		k, err = checkpoint.ReadKeyFile(c.KeyFile)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if k.Name() != c.Origin {
+		return nil, fmt.Errorf("%s: the key was made for %q, and checkpoint.origin is %q", name, k.Name(), c.Origin)
+	}
+	return k, nil
+}
+
+// signCheckpoints switches checkpoints on: each opening of the log has a notary of its own.
+func (a *audit) signCheckpoints() error {
+	c := a.o.Checkpoint
+	if c == nil {
+		return nil
+	}
+	key, err := c.key()
+	if err != nil {
+		return err
+	}
+	a.chain.Config.Settings = maps.Clone(a.chain.Config.Settings)
+	if a.chain.Config.Settings == nil {
+		a.chain.Config.Settings = map[string]string{}
+	}
+	a.chain.Config.Settings["checkpoint.key"] = key.Public().VKey()
+	a.notaryOptions = &checkpoint.Options{
+		FS: a.chain.FS, FileMode: a.o.FileMode, Key: key, Interval: c.Interval, Heartbeat: c.Heartbeat, Copies: c.Copies,
+		OnState: a.health.signing, Notice: a.health.notice,
+	}
+	return nil
+}
+
+// openSigned opens the log with a notary, if checkpoints are on.
+func (a *audit) openSigned(ctx context.Context, o chain.Options, open func(context.Context, chain.Options) (auditLog, error)) (auditLog, error) {
+	if a.notaryOptions == nil {
+		return open(ctx, o)
+	}
+	n := checkpoint.NewNotary(*a.notaryOptions)
+	o.Anchor, o.LetGo = n.Anchor, n.LetGo
+	told := o.Synced
+	o.Synced = func(first uint64, hashes []chain.Hash) {
+		n.Synced(first, hashes)
+		if told != nil {
+			told(first, hashes)
+		}
+	}
+	l, err := open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.Begin(l.Info()); err != nil {
+		return nil, errors.Join(err, l.Abandon())
+	}
+	a.notary.Store(n)
+	return &notarised{auditLog: l, notary: n}, nil
+}
+
+// notarised is a log that has a checkpoint signed when a segment is sealed. Its notary signs the others by
+// itself.
+type notarised struct {
+	auditLog
+	notary *checkpoint.Notary
+}
+
+func (n *notarised) Rotate() error {
+	err := n.auditLog.Rotate()
+	if err == nil {
+		n.notary.Sign()
+	}
+	return err
+}
+
+func (n *notarised) Renew(cause error, keep []*chain.Batch) error {
+	err := n.auditLog.Renew(cause, keep)
+	if err == nil {
+		n.notary.Sign()
+	}
+	return err
+}
