@@ -107,11 +107,10 @@ func (k *claims) conflict(c *idClaim, n int) {
 
 // compare judges by what is synced: first by ids, and of conflicts by whether they were written before.
 func (k *claims) compare(ctx context.Context, c *idClaim) error {
-	known, err := k.look(ctx, c, func(i *identity) []idindex.Key {
-		if i.verdict == verdictDuplicate && i.of != c {
-			return nil
+	known, err := k.look(ctx, c, func(i *identity, see func(idindex.Key)) {
+		if i.verdict != verdictDuplicate || i.of == c {
+			see(idindex.Key(i.print.ID))
 		}
-		return []idindex.Key{idindex.Key(i.print.ID)}
 	})
 	if err != nil {
 		return err
@@ -131,11 +130,12 @@ func (k *claims) compare(ctx context.Context, c *idClaim) error {
 		}
 		k.mu.Unlock()
 	}
-	known, err = k.look(ctx, c, func(i *identity) []idindex.Key {
+	known, err = k.look(ctx, c, func(i *identity, see func(idindex.Key)) {
 		if i.verdict == verdictConflict {
-			return i.conflictKeys()
+			for _, key := range i.conflictKeys() {
+				see(key)
+			}
 		}
-		return nil
 	})
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -147,18 +147,20 @@ func (k *claims) compare(ctx context.Context, c *idClaim) error {
 }
 
 // look finds records in the index, by place in c.ids.
-func (k *claims) look(ctx context.Context, c *idClaim, keys func(*identity) []idindex.Key) (map[int]*idindex.Record, error) {
+func (k *claims) look(ctx context.Context, c *idClaim, keys func(i *identity, see func(idindex.Key))) (map[int]*idindex.Record, error) {
 	type wanted struct {
 		n   int
 		key idindex.Key
 	}
 	var some []wanted
-	for n := range c.ids {
-		for _, key := range keys(&c.ids[n]) {
-			if k.index.Maybe(key) {
-				some = append(some, wanted{n, key})
-			}
+	at := 0
+	see := func(key idindex.Key) {
+		if k.index.Maybe(key) {
+			some = append(some, wanted{at, key})
 		}
+	}
+	for at = range c.ids {
+		keys(&c.ids[at], see)
 	}
 	if some == nil {
 		return nil, nil
