@@ -113,7 +113,7 @@ func (x *Index) keepSecret(path string) error {
 	if err := x.o.FS.Remove(temp); err != nil && !durable.IsNotExist(err) {
 		return fmt.Errorf("couldn't remove old key: %w", err)
 	}
-	f, err := x.o.FS.Create(temp, x.o.FileMode)
+	f, err := x.o.FS.Create(temp, 0o600) // whoever reads it can guess what is redacted
 	if err != nil {
 		return fmt.Errorf("couldn't create key: %w", err)
 	}
