@@ -402,3 +402,21 @@ func TestRefusesWhatIsNoEvent(t *testing.T) {
 		require.ErrorAs(t, err, &fe)
 	}
 }
+
+// What the log knows of a record beside it, in this version or a later one, goes along by its name.
+func TestOtherMembersGoAlong(t *testing.T) {
+	body := bodies(t, record("order.placed"))[0]
+	const more = `"integrity":{"verified":false,"reason":"mismatch"},"of_later":{"a":[1,"x"]}`
+	body = append(bytes.TrimSuffix(body, []byte("}")), ","+more+"}"...)
+	e := entries(t, body)[1]
+	line, err := siem.NewOCSF(logID).Map(e)
+	require.NoError(t, err)
+	o := requireOCSF(t, line)
+	require.Equal(t, "mismatch", at(o, "unmapped.integrity.reason"))
+	require.Equal(t, "[1 x]", at(o, "unmapped.of_later.a"))
+	line, err = siem.NewECS(logID).Map(e)
+	require.NoError(t, err)
+	c := requireECS(t, line)
+	require.Equal(t, "false", at(c, "auditlog.integrity.verified"))
+	require.Equal(t, "[1 x]", at(c, "auditlog.of_later.a"))
+}
