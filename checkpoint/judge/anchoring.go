@@ -27,7 +27,8 @@ type Anchoring struct {
 	Unproven *Span `json:"unproven,omitempty"`
 	// FirstUntrusted is the first entry that can't be trusted; 0: nothing is wrong.
 	FirstUntrusted uint64 `json:"first_untrusted,omitempty"`
-	NoQuorum       string `json:"no_quorum,omitempty"` // why a newer checkpoint does not count
+	NoQuorum       string `json:"no_quorum,omitempty"`      // why a newer checkpoint does not count
+	ClockBack      int    `json:"clock_set_back,omitempty"` // times that a checkpoint is of an earlier time than the one before
 	Gaps           []Gap  `json:"gaps,omitempty"`
 }
 

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"slices"
+	"time"
 
 	"github.com/otelaudit/auditexporter/chain"
 )
@@ -26,6 +27,7 @@ func (x *examination) compare(report *chain.Report) {
 		bad.at(f.Seq)
 	}
 	x.judgeEpochs(&bad)
+	x.judgeTimes(report.Head.Seq)
 	wrong := x.contradictions(&bad)
 	forked := slices.ContainsFunc(wrong, x.forked)
 	last := uint64(0) // that matches before anything is wrong
@@ -94,6 +96,31 @@ func (x *examination) contradiction(s Statement, first uint64) chain.Fault {
 	}
 	return s.Place.fault(first, "the log's first %d entries are not those that this checkpoint was signed over", s.Size)
 }
+
+// judgeTimes checks that by the log's own clock no checkpoint is of an earlier time
+// than one before it, but where the log tells that its clock was set back, or that
+// a process began. The entry that tells of it is the first that is written after.
+func (x *examination) judgeTimes(head uint64) {
+	for i := 1; i < len(x.own); i++ {
+		a, b := &x.own[i-1], &x.own[i]
+		if b.Own().IsZero() || !b.Own().Before(a.Own()) {
+			continue
+		}
+		x.result.ClockBack++
+		told := head
+		for _, c := range x.own[i+1:] {
+			if c.Size > b.Size {
+				told = c.Size
+				break
+			}
+		}
+		if told > b.Size && !x.log.clockSet(a.Size, told) {
+			x.fault(b.Place.fault(0, "checkpoint is of %s by its log's clock, the one before it of %s, and no entry tells that the clock was set back", stamp(b.Own()), stamp(a.Own())))
+		}
+	}
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // judgeEpochs checks that each epoch's checkpoints have its key's signature, and
 // that each that ended was sealed.

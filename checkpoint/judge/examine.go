@@ -54,6 +54,9 @@ func (t *Trust) Examine(ctx context.Context, fsys durable.FS, folder string, kep
 	}
 	x := &examination{trust: t, id: id, now: time.Now().Add(skew), kept: map[string]bool{}}
 	x.result.Damaged = file.Damaged
+	for _, r := range file.Refused {
+		x.fault(Place{checkpoint.FileName, r.Offset}.fault(0, "the log refused to sign any more: %s", r.Refused))
+	}
 	x.open(ctx, file.Records, kept, o.Workers)
 	if err := context.Cause(ctx); err != nil {
 		return chain.Report{LogID: id, Folder: folder}, Anchoring{}, err
@@ -103,22 +106,19 @@ func (x *examination) open(ctx context.Context, records []checkpoint.Record, kep
 	slices.SortStableFunc(x.use, func(a, b Statement) int { return cmp.Compare(a.Size, b.Size) })
 }
 
-// follow checks that a checkpoint of the log's file goes on from those before it:
-// neither shorter nor, by the log's own clock, earlier. One that repeats an
-// earlier, with signatures that came later, is none of them.
+// follow checks that a checkpoint of the log's file covers no less than those
+// before it. One that repeats an earlier, with signatures that came later, is none
+// of them.
 func (x *examination) follow(s *Statement) {
 	if len(x.own) == 0 {
 		x.own = append(x.own, *s)
 		return
 	}
 	before := &x.own[len(x.own)-1]
-	switch at := s.Own(); {
+	switch {
 	case x.repeats(s):
-		return
 	case s.Size < before.Size:
 		x.fault(s.Place.fault(0, "checkpoint covers %d entries, one before it %d", s.Size, before.Size))
-	case !at.IsZero() && at.Before(before.Own()):
-		x.fault(s.Place.fault(0, "checkpoint is of %s by its log's clock, one before it of %s", stamp(at), stamp(before.Own())))
 	default:
 		x.own = append(x.own, *s)
 	}
@@ -133,8 +133,6 @@ func (x *examination) repeats(s *Statement) bool {
 	}
 	return false
 }
-
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // admit lets a checkpoint anchor, but for one of a time that is yet to come.
 func (x *examination) admit(s Statement) {

@@ -1,8 +1,10 @@
 package judge
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/otelaudit/auditexporter/chain"
@@ -13,6 +15,7 @@ import (
 // checkpoints were to be signed.
 type journal struct {
 	opened []uint64 // sequence numbers of the entries at which a process began
+	clock  []uint64 // of those, and of the entries that tell that the clock was set back
 	every  []pace   // by sequence number
 
 	epochs *checkpoint.Epochs // nil if no key is known to sign this log
@@ -32,8 +35,9 @@ type pace struct {
 	interval time.Duration
 }
 
-// intervalSetting is the key of the interval in an opening entry's settings.
-const intervalSetting = "checkpoint.interval"
+// The keys in an opening entry's settings by which checkpoints are due: while
+// entries come, and while none do.
+var intervalSettings = []string{"checkpoint.interval", "checkpoint.heartbeat"}
 
 func (j *journal) add(e chain.Entry) {
 	if j.epochs != nil {
@@ -42,6 +46,12 @@ func (j *journal) add(e chain.Entry) {
 		}
 	}
 	s, err := chain.ParseSystem(e.Body)
+	if err == nil && s.Type == chain.TypeClockJumped {
+		var jump chain.ClockJumped
+		if json.Unmarshal(e.Body, &jump) == nil && strings.HasPrefix(jump.By, "-") {
+			j.clock = append(j.clock, e.Seq)
+		}
+	}
 	if err != nil || s.Type != chain.TypeOpened {
 		return
 	}
@@ -51,12 +61,15 @@ func (j *journal) add(e chain.Entry) {
 	}
 	if o.Cause == chain.CauseStart || o.Cause == chain.CauseCreated {
 		j.opened = append(j.opened, e.Seq)
+		j.clock = append(j.clock, e.Seq)
 	}
-	d, err := time.ParseDuration(o.Config.Settings[intervalSetting])
-	if err != nil {
-		d = 0
+	p := pace{from: e.Seq}
+	for _, setting := range intervalSettings {
+		if d, err := time.ParseDuration(o.Config.Settings[setting]); err == nil {
+			p.interval = max(p.interval, d)
+		}
 	}
-	j.every = append(j.every, pace{from: e.Seq, interval: d})
+	j.every = append(j.every, p)
 }
 
 // interval returns that which held at an entry.
@@ -74,9 +87,14 @@ func (j *journal) interval(seq uint64) time.Duration {
 }
 
 // started tells whether a process began at an entry after the first a, up to b.
-func (j *journal) started(a, b uint64) bool {
-	i, _ := slices.BinarySearch(j.opened, a+1)
-	return i < len(j.opened) && j.opened[i] <= b
+func (j *journal) started(a, b uint64) bool { return anyWithin(j.opened, a, b) }
+
+// clockSet tells whether the clock may have been set back there.
+func (j *journal) clockSet(a, b uint64) bool { return anyWithin(j.clock, a, b) }
+
+func anyWithin(seqs []uint64, a, b uint64) bool {
+	i, _ := slices.BinarySearch(seqs, a+1)
+	return i < len(seqs) && seqs[i] <= b
 }
 
 // Gap is a time for which a log that was open signed nothing, though it signs at

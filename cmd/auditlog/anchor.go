@@ -137,6 +137,9 @@ func printAnchors(p *printer, a *anchor) {
 	if a.Mismatched > 0 {
 		p.printf("  checkpoints that contradict the log: %d", a.Mismatched)
 	}
+	if a.ClockBack > 0 {
+		p.printf("  checkpoints of an earlier time than the one before, by the log's own clock: %d", a.ClockBack)
+	}
 	for _, d := range a.Damaged {
 		p.printf("  no checkpoint, but what a crash or a hand left in their file: %s at offset %d, %s", size(d.Length), d.Offset, oneLine(d.Reason))
 	}

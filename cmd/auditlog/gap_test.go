@@ -57,3 +57,16 @@ func TestGapsAreTold(t *testing.T) {
 	require.Equal(t, 10*time.Minute-20*time.Second, a.Gaps[0].To.Sub(a.Gaps[0].From))
 	require.Equal(t, 10*time.Second, a.Gaps[0].Interval)
 }
+
+// A clock that was set back while nobody had the log open is told of, and is no
+// fault: the next process knew no better.
+func TestClockSetBackIsTold(t *testing.T) {
+	l := gapLog(t)
+	hashes, now := l.hashes(t), time.Now()
+	l.signed = []signedCheckpoint{l.key.sign(hashes[:4]), l.key.at(now.Add(-time.Hour)).sign(hashes[:5]), l.key.sign(hashes)}
+	dir := t.TempDir()
+	l.save(t, dir, l.entries())
+	exit, a, _ := l.anchorOf(t, dir, "--key", l.vkey)
+	require.Equal(t, exitOK, exit)
+	require.Equal(t, 1, a.ClockBack)
+}
