@@ -37,6 +37,9 @@ type VerifyOptions struct {
 	// System is told of the log's own entries that count, in order, up to the
 	// first fault, from one goroutine. The body is valid only during the call.
 	System func(Entry)
+	// Again says that the verification begins anew, as a writer came meanwhile: what
+	// Fold and System were told so far is void. They need it.
+	Again func()
 	// Synced is a sequence number up to which all entries are known to have been
 	// synced, as a checkpoint vouches for them: a fault up to there is none that a
 	// crash leaves, a log that ends before is broken, and while a writer is at work
@@ -132,6 +135,9 @@ func Verify(ctx context.Context, fsys durable.FS, folder string, o VerifyOptions
 		return r, err
 	}
 	o.Lock = LockHeld
+	if o.Again != nil {
+		o.Again()
+	}
 	return verifyLog(ctx, fsys, folder, id, o)
 }
 

@@ -182,8 +182,14 @@ func TestWriterComesAfterTheLook(t *testing.T) {
 	l.torn([]byte("half an entry"))
 	dir := t.TempDir()
 	folder := l.save(dir)
-	r, err := Verify(t.Context(), &lateWriter{FS: durable.OS(), t: t, dir: dir}, folder, VerifyOptions{})
+	told, again := []uint64{}, 0
+	r, err := Verify(t.Context(), &lateWriter{FS: durable.OS(), t: t, dir: dir}, folder, VerifyOptions{
+		System: func(e Entry) { told = append(told, e.Seq) },
+		Again:  func() { told, again = told[:0], again+1 },
+	})
 	require.NoError(t, err)
+	require.Equal(t, 1, again)
+	require.Equal(t, []uint64{1}, told)
 	require.True(t, r.Held)
 	require.Nil(t, r.Tail)
 	require.EqualValues(t, 1, r.Entries())

@@ -31,6 +31,9 @@ func NewRoots(sizes []uint64) *Roots {
 	return &Roots{sizes: sizes, roots: make([]tlog.Hash, len(sizes))}
 }
 
+// Reset forgets all entries that were taken.
+func (r *Roots) Reset() { r.have, r.taken = 0, edge{} }
+
 // Root returns the root of the tree of so many entries; ok is false if the size
 // was not asked for or not reached.
 func (r *Roots) Root(size uint64) (root tlog.Hash, ok bool) {

@@ -65,10 +65,15 @@ func (t *Trust) Examine(ctx context.Context, fsys durable.FS, folder string, kep
 	for i := range x.use {
 		sizes = append(sizes, x.use[i].Size)
 		o.Synced = max(o.Synced, x.use[i].Size)
-		x.log.signedBy(x.use[i].By)
 	}
 	x.roots = checkpoint.NewRoots(sizes)
-	o.Fold, o.System = x.roots, x.log.add
+	o.Fold, o.System = x.roots, func(e chain.Entry) { x.log.add(e) }
+	o.Again = func() {
+		x.roots.Reset()
+		x.log = journal{}
+		x.knowSigner()
+	}
+	x.knowSigner()
 	report, err := chain.Verify(ctx, fsys, folder, o)
 	if err != nil {
 		return report, x.result, err
@@ -76,6 +81,13 @@ func (t *Trust) Examine(ctx context.Context, fsys durable.FS, folder string, kep
 	x.compare(&report)
 	x.conclude(&report)
 	return report, x.result, nil
+}
+
+// knowSigner says whose epochs the log's entries begin.
+func (x *examination) knowSigner() {
+	if len(x.use) > 0 {
+		x.log.epochs = checkpoint.NewEpochs(x.use[0].By)
+	}
 }
 
 // open opens all checkpoints and sorts out what can anchor.

@@ -22,13 +22,6 @@ type journal struct {
 	faults []chain.Fault      // of epochs
 }
 
-// signedBy says whose checkpoints there are, before the first entry is added.
-func (j *journal) signedBy(v *checkpoint.Verifier) {
-	if j.epochs == nil {
-		j.epochs = checkpoint.NewEpochs(v)
-	}
-}
-
 // pace is the interval at which the log signs from an entry on, 0 for never.
 type pace struct {
 	from     uint64
