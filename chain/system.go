@@ -98,10 +98,16 @@ type Range struct {
 	Length  int64  `json:"length"`  // bytes, to the end of what counted
 }
 
-// Succeeded is a broken log beside this one, which goes on in its place.
+// Succeeded is a log beside this one, broken or given up by an operator, in whose
+// place this one goes on.
 type Succeeded struct {
 	LogID LogID  `json:"log_id"`
 	Fault string `json:"fault"`
+	// Reason is an operator's. Head is the last entry that was left then, and
+	// Checkpoint the last that was known, a signed note.
+	Reason     string `json:"reason,omitempty"`
+	Head       *Head  `json:"head,omitempty"`
+	Checkpoint string `json:"checkpoint,omitempty"`
 }
 
 // Closed ends a segment whose writer shut down in order.
