@@ -143,7 +143,7 @@ func (d *decoder) record(n *node) error {
 	err := d.known(n, slices.Concat(fieldNames, []string{
 		"v", "digest", "time", "observed_time", "recorded_time", "time_source", "severity_number",
 		"severity_text", "body", "attributes", "dropped_attributes_count", "trace_id", "span_id", "flags", "from",
-		"critical", "integrity", "sequence", "redacted", "truncated", "invalid", "escaped", "exact", "resource", "scope",
+		"critical", "integrity", "sequence", "redacted", "truncated", "withheld", "invalid", "escaped", "exact", "resource", "scope",
 	})...)
 	if err != nil {
 		return err

@@ -176,6 +176,10 @@ func (d *digester) entries(m pcommon.Map, depth int) {
 	d.number('m', uint64(m.Len()))
 	for key, v := range m.All() {
 		d.text(key)
+		if d.keys != nil && d.keys.held[key] {
+			d.kind('r')
+			continue
+		}
 		d.value(v, d.keys != nil && d.keys.match(key), depth)
 	}
 }
@@ -206,7 +210,7 @@ func (e *Encoder) Digest(s *Source, lr plog.LogRecord) (sum [sha256.Size]byte) {
 
 // Digests are Digest of a record of rl and sl, and the same over the record as it
 // came: whoever has that one can guess redacted values, so it must not leave the
-// process. They are equal if nothing is redacted. s lends its memory only.
+// process. Withheld values count in neither. They are equal if nothing is redacted. s lends its memory only.
 func (e *Encoder) Digests(s *Source, rl plog.ResourceLogs, sl plog.ScopeLogs, lr plog.LogRecord) (stands, whole [sha256.Size]byte) {
 	d := &s.writer.digester
 	d.start(e.rules.secrets)
@@ -214,7 +218,7 @@ func (e *Encoder) Digests(s *Source, rl plog.ResourceLogs, sl plog.ScopeLogs, lr
 	if d.left == 0 {
 		return stands, stands
 	}
-	d.start(nil)
+	d.start(e.rules.secrets.whole)
 	return stands, d.ofRecord(rl, sl, lr)
 }
 
@@ -237,7 +241,11 @@ func (d *digester) ofRecord(rl plog.ResourceLogs, sl plog.ScopeLogs, lr plog.Log
 	d.number('i', uint64(lr.ObservedTimestamp()))
 	d.number('i', uint64(int64(lr.SeverityNumber())))
 	d.text(lr.SeverityText())
-	d.value(lr.Body(), false, 0)
+	if d.keys != nil && d.keys.body {
+		d.kind('r')
+	} else {
+		d.value(lr.Body(), false, 0)
+	}
 	d.entries(lr.Attributes(), 0)
 	d.number('i', uint64(lr.DroppedAttributesCount()))
 	trace, span := lr.TraceID(), lr.SpanID()

@@ -18,6 +18,7 @@ type Options struct {
 	Critical  Critical
 	Limits    Limits
 	Redaction Redaction
+	Withhold  Withholding
 }
 
 // Encoder turns records into events. It is immutable and safe for concurrent
@@ -34,6 +35,8 @@ type rules struct {
 	limits    Limits
 	secrets   *secretKeys
 	digestKey []byte
+	withhold  Withholding
+	random    func([]byte)
 }
 
 // minDigestKey is the shortest digest key, in bytes: a shorter one can be guessed,
@@ -54,6 +57,15 @@ func NewEncoder(o Options) (*Encoder, error) {
 	}
 	if r.secrets, err = newSecretKeys(o.Redaction); err != nil {
 		return nil, err
+	}
+	if r.secrets.held, err = o.Withhold.withheld(r.secrets); err != nil {
+		return nil, err
+	}
+	r.secrets.body = o.Withhold.Body
+	r.secrets.whole = &secretKeys{held: r.secrets.held, body: r.secrets.body}
+	r.withhold, r.random = o.Withhold, o.Withhold.Random
+	if r.random == nil {
+		r.random = random
 	}
 	if r.index, err = newIndex(o.Critical, r.secrets); err != nil {
 		return nil, err
@@ -98,11 +110,18 @@ func (e *Encoder) Resource(s *Source, rl plog.ResourceLogs) {
 	s.scope = s.scope[:0]
 	s.byResource, s.byScope = verdict{order: orderNone}, verdict{order: orderNone}
 	e.rules.index.seeShared(rl.Resource().Attributes(), &s.byResource)
+	s.ofScope.reset()
+	s.encodeResource(e)
+}
 
+func (s *Source) encodeResource(e *Encoder) {
+	rl := s.rl
 	r := rl.Resource()
 	s.writer.rules = &e.rules
 	s.resource = s.resource[:0]
+	from := s.writer.held.size()
 	for careful, done := false, false; !done; careful = true {
+		s.writer.held.cut(from)
 		const name = `,"resource":`
 		o := s.writer.begin(s.resource, name, "/resource", e.rules.limits.RecordBytes/4, careful)
 		o.attributes(r.Attributes(), nil)
@@ -111,7 +130,6 @@ func (e *Encoder) Resource(s *Source, rl plog.ResourceLogs) {
 		o.string(`,"schema_url":`, rl.SchemaUrl())
 		s.resource, done = o.end(s.resource, name)
 	}
-	s.ofScope.reset()
 	s.ofResource, s.writer.notes = s.writer.notes, s.ofResource
 }
 
@@ -120,11 +138,17 @@ func (e *Encoder) Scope(s *Source, sl plog.ScopeLogs) {
 	s.sl = sl
 	s.byScope = s.byResource
 	e.rules.index.seeShared(sl.Scope().Attributes(), &s.byScope)
+	s.encodeScope(e)
+}
 
+func (s *Source) encodeScope(e *Encoder) {
+	sl := s.sl
 	sc := sl.Scope()
 	s.writer.rules = &e.rules
 	s.scope = s.scope[:0]
+	from := s.writer.held.size()
 	for careful, done := false, false; !done; careful = true {
+		s.writer.held.cut(from)
 		const name = `,"scope":`
 		o := s.writer.begin(s.scope, name, "/scope", e.rules.limits.RecordBytes/8, careful)
 		o.string(`,"name":`, sc.Name())
@@ -167,8 +191,11 @@ func (i Info) Invalid() bool { return i.Structural != 0 || i.Identity > 0 }
 func (e *Encoder) Append(dst []byte, s *Source, lr plog.LogRecord, recorded time.Time) ([]byte, Info) {
 	start := len(dst)
 	s.writer.rules = &e.rules
+	s.renew(e)
+	from := s.writer.held.size()
 	dst, info := s.append(dst, e, lr, recorded, false)
 	if s.writer.irregular {
+		s.writer.held.cut(from)
 		dst, info = s.append(dst[:start], e, lr, recorded, true)
 	}
 	return dst, info
@@ -217,7 +244,7 @@ func (s *Source) append(dst []byte, e *Encoder, lr plog.LogRecord, recorded time
 	}
 	o.uint(`,"flags":`, uint32(lr.Flags()))
 	w.limit = end
-	if !w.irregular {
+	if !w.irregular && !e.rules.secrets.body {
 		f.seeBody(lr.Body())
 	}
 	o.mapping(f)
@@ -226,7 +253,7 @@ func (s *Source) append(dst []byte, e *Encoder, lr plog.LogRecord, recorded time
 		o.string(`,"critical":`, info.Rule)
 	}
 	o.producer(s.Producer)
-	s.lists(&o)
+	s.lists(&o, &e.rules, lr)
 	o.finish()
 	o.buf = append(o.buf, s.resource...)
 	o.buf = append(o.buf, s.scope...)
@@ -260,13 +287,14 @@ func (s *Source) judge(e *Encoder, lr plog.LogRecord) Info {
 }
 
 // lists appends what was redacted, cut, invalid and escaped.
-func (s *Source) lists(o *object) {
+func (s *Source) lists(o *object, rules *rules, lr plog.LogRecord) {
 	n, sc, r := &s.writer.notes, &s.ofScope, &s.ofResource
 	if !n.any() && !sc.any() && !r.any() {
 		return
 	}
 	o.list(`,"redacted":`, n.redacted, sc.redacted, r.redacted)
 	o.list(`,"truncated":`, n.truncated, sc.truncated, r.truncated)
+	s.withheld(o, rules, lr)
 	o.list(`,"invalid":`, n.invalid)
 	more := 0
 	for _, part := range []*notes{n, sc, r} {

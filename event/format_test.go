@@ -98,10 +98,13 @@ func TestFormatMembers(t *testing.T) {
 		}
 	}
 	printed, _ := printed(t, defaults(t), ordinary(), new(event.Print))
-	var members map[string]json.RawMessage
-	require.NoError(t, json.Unmarshal(printed, &members))
-	for name := range members {
-		seen[name] = true
+	withheld, _ := opened(t, withholding(t, event.Options{Withhold: event.Withholding{Body: true}}, nil), ordinary())
+	for _, body := range [][]byte{printed, withheld} {
+		var members map[string]json.RawMessage
+		require.NoError(t, json.Unmarshal(body, &members))
+		for name := range members {
+			seen[name] = true
+		}
 	}
 	require.Equal(t, documented, seen)
 }

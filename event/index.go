@@ -137,7 +137,7 @@ type bodyValue struct {
 // text by '#' and a pointer into what that text is. copied says that ref is not
 // where the event has text as a string.
 func (f *finding) offerBody(id fieldID, ref, text string, copied bool) {
-	if text == "" || f.mapping.of(id) != unset || f.secrets.match(lastToken(ref)) {
+	if text == "" || f.mapping.of(id) != unset || f.secrets.match(lastToken(ref)) || f.secrets.holds(ref) {
 		return
 	}
 	f.mapping.set(id, fromBody)

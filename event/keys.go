@@ -22,6 +22,7 @@ type cachedKey struct {
 	member  []byte // as it stands in an event: ,"key": ; empty: none
 	meaning *meaning
 	secret  bool   // its value is redacted
+	held    bool   // its value is withheld
 	plain   bool   // it means nothing to the event
 	next    uint16 // slot of the key that followed it last
 	record  uint64 // the last map that had it
@@ -80,7 +81,7 @@ func (c *keyCache) look(key string, after *cachedKey) *cachedKey {
 	k := &c.slots[free]
 	k.member = append(append(append(k.member[:0], `,"`...), key...), `":`...)
 	k.meaning = c.rules.index.find(key, hashKey(key))
-	k.secret = c.rules.secrets.match(key)
+	k.secret, k.held = c.rules.secrets.match(key), c.rules.secrets.held[key]
 	k.plain = k.meaning == nil && !strings.HasPrefix(key, securityRulePrefix)
 	k.record = 0
 	after.next = uint16(free)

@@ -112,13 +112,15 @@ func (w *writer) apart(dst []byte, m pcommon.Map, i int, v pcommon.Value, at pat
 func (w *writer) remembered(dst []byte, k *cachedKey, v pcommon.Value, at pathElement, f *finding, room int) []byte {
 	kind := v.Type()
 	how := stands
-	if k.secret && redactable(kind) {
+	if k.held || k.secret && redactable(kind) {
 		how = secret
 	}
 	if !k.plain {
 		f.see(at.key, k.meaning, v, how)
 	}
 	switch {
+	case k.held:
+		return w.withhold(dst, v, at)
 	case how == secret:
 		return w.secret(dst, v, at)
 	case kind != pcommon.ValueTypeStr:
@@ -159,14 +161,17 @@ func (w *writer) entry(dst []byte, key string, h uint32, inKey marks, v pcommon.
 	default:
 		hide = w.rules.secrets.match(key)
 	}
+	held := w.rules.secrets.held[key]
 	if f != nil {
 		how := stands
-		if hide {
+		if hide || held {
 			how = secret
 		}
 		f.see(key, m, v, how)
 	}
 	switch {
+	case held:
+		return w.withhold(dst, v, at)
 	case hide:
 		return w.secret(dst, v, at)
 	case kind == pcommon.ValueTypeStr && m.identity():
@@ -377,7 +382,9 @@ func (w *writer) listEntry(dst []byte, p *place, n, at int, key string, v pcommo
 	b = append(b, `,"key":`...)
 	b = w.string(b, key, w.rules.limits.IdentityBytes, root.child("key"))
 	b = append(b, `,"value":`...)
-	if redactable(v.Type()) && w.rules.secrets.match(key) {
+	if w.rules.secrets.held[key] {
+		b = w.withhold(b, v, root.child("value"))
+	} else if redactable(v.Type()) && w.rules.secrets.match(key) {
 		b = w.secret(b, v, root.child("value"))
 	} else {
 		b = w.value(b, v, root.child("value"))

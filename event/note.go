@@ -11,7 +11,9 @@ import (
 // escaped. Each buffer holds the elements of a list, a comma before each.
 type notes struct {
 	redacted, truncated, invalid, escaped []byte
+	withheld                              []byte
 	nRedacted, nTruncated, nInvalid       int
+	nWithheld                             int
 	nEscaped                              int // listed or not
 }
 
@@ -24,21 +26,21 @@ const maxEscaped = 16
 const maxEscapedPointer = 256
 
 func (n *notes) reset() {
-	for _, b := range []*[]byte{&n.redacted, &n.truncated, &n.invalid, &n.escaped} {
+	for _, b := range []*[]byte{&n.redacted, &n.truncated, &n.invalid, &n.escaped, &n.withheld} {
 		if cap(*b) > maxKept {
 			*b = nil
 		}
 		*b = (*b)[:0]
 	}
-	n.nRedacted, n.nTruncated, n.nInvalid, n.nEscaped = 0, 0, 0, 0
+	n.nRedacted, n.nTruncated, n.nInvalid, n.nEscaped, n.nWithheld = 0, 0, 0, 0, 0
 }
 
 // size is what of the notes counts against an event's size; the lists invalid
 // and escaped are short.
-func (n *notes) size() int { return len(n.redacted) + len(n.truncated) }
+func (n *notes) size() int { return len(n.redacted) + len(n.truncated) + len(n.withheld) }
 
 // any tells whether there is something to list.
-func (n *notes) any() bool { return n.nRedacted+n.nTruncated+n.nInvalid+n.nEscaped > 0 }
+func (n *notes) any() bool { return n.nRedacted+n.nTruncated+n.nInvalid+n.nEscaped+n.nWithheld > 0 }
 
 // appendPlace appends the JSON pointer of a container.
 func appendPlace(dst []byte, p *place) []byte {

@@ -72,6 +72,10 @@ func (o *object) body(v pcommon.Value) (stands bool) {
 	before := w.departures()
 	at := o.root.child("body")
 	o.name(`,"body":`)
+	if w.rules.secrets.body {
+		o.buf = w.withhold(o.buf, v, at)
+		return false
+	}
 	o.buf = w.value(o.buf, v, at)
 	if w.full && (v.Type() == pcommon.ValueTypeSlice || v.Type() == pcommon.ValueTypeMap && v.Map().Len() <= w.rules.limits.Attributes) {
 		n := 0

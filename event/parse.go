@@ -34,6 +34,9 @@ type Event struct {
 	Escaped     []Escaped
 	EscapedMore int
 
+	// Withheld is what the event only commits to; nil if nothing.
+	Withheld *WithheldValues
+
 	// Integrity and Sequence are what the writer found out about what the record's
 	// producer says of it; nil if it did not look, or there was nothing to look at.
 	Integrity *Integrity
@@ -96,6 +99,7 @@ func normalised(n *node) (e Event, err error) {
 	}
 	p.lists(&e)
 	p.producer(&e)
+	p.withheld(&e)
 	if f := n.get("from"); f != nil && (f.kind != jsonObject || len(f.keys) == 0) {
 		p.fail("not an object, or empty", "from")
 	}

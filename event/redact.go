@@ -47,6 +47,10 @@ type secretKeys struct {
 	segments int             // of the longest tail of a key that is looked up
 	// ends has a bit for the last three letters of each name, as a quick no.
 	ends [1 << 10]uint32
+	held map[string]bool // keys whose values are withheld; nil: none
+	body bool            // the body is withheld
+	// whole redacts nothing, and withholds the same.
+	whole *secretKeys
 }
 
 func newSecretKeys(r Redaction) (*secretKeys, error) {

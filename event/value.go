@@ -31,6 +31,7 @@ type writer struct {
 	full     bool
 	scratch  []byte
 	digester digester
+	held     *held // nil until something is withheld
 	mac      mac
 }
 
@@ -69,7 +70,9 @@ func (w *writer) fits(dst []byte, key string, p *place) bool {
 func roomOfKey(key string) int { return 3 * maxEscape * len(key) }
 
 // departures is how often so far the event is not simply as the record.
-func (w *writer) departures() int { return w.notes.nRedacted + w.notes.nTruncated + w.odd }
+func (w *writer) departures() int {
+	return w.notes.nRedacted + w.notes.nTruncated + w.notes.nWithheld + w.odd
+}
 
 // string encodes a text of at most limit bytes that is no identity field; what
 // is longer is cut.
