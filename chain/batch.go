@@ -11,6 +11,10 @@ import (
 // time may use it. Bodies are hashed as they are added, two at a time, so that
 // callers hash in parallel and only the short link hash is left to the writer.
 type Batch struct {
+	// Aside is bytes that belong to the entries and do not stand in the log; who adds
+	// them keeps them elsewhere. They count in Size, and Reset empties them.
+	Aside []byte
+
 	buf    []byte
 	bodies []body
 	hashed int // so many bodies are
@@ -73,6 +77,7 @@ func (b *Batch) Add(o *Batch) {
 		b.bodies = append(b.bodies, e)
 	}
 	b.hashed = len(b.bodies)
+	b.Aside = append(b.Aside, o.Aside...)
 }
 
 // First returns the sequence number that the last write of b gave its first
@@ -87,7 +92,7 @@ func (b *Batch) Hash(i int) Hash { return b.links[i] }
 func (b *Batch) Len() int { return len(b.bodies) }
 
 // Size returns the bytes that the batch holds in memory.
-func (b *Batch) Size() int { return cap(b.buf) }
+func (b *Batch) Size() int { return cap(b.buf) + cap(b.Aside) }
 
 // linesSize is the most bytes that the lines of b's entries can have.
 func (b *Batch) linesSize() int { return len(b.buf) + len(b.bodies)*(maxHeader+2) }
@@ -105,6 +110,7 @@ func (b *Batch) events() int {
 
 // Reset empties b and keeps its memory for the next request.
 func (b *Batch) Reset() {
+	b.Aside = b.Aside[:0]
 	b.buf, b.bodies, b.links, b.first, b.hashed = b.buf[:0], b.bodies[:0], b.links[:0], 0, 0
 }
 

@@ -12,6 +12,10 @@ import (
 	"github.com/otelaudit/auditexporter/internal/durable"
 )
 
+// OpeningsFolder is the folder, beside a log's segments, of what opens the values that
+// its events withhold: withhold/FORMAT.md. Nothing in this package looks into it.
+const OpeningsFolder = "withheld"
+
 // listing is the names in a log's folder.
 type listing struct {
 	segments []SegmentName // by ordinal
@@ -47,6 +51,7 @@ func listFolder(fsys durable.FS, folder string) (listing, error) {
 			l.misnamed = append(l.misnamed, n.Name())
 		case isTemp:
 			l.temps = append(l.temps, n.Name())
+		case n.Name() == OpeningsFolder && n.IsDir():
 		case n.Name() == markName:
 			l.mark = true
 		case n.Name() == indexName, n.Name() == TreeName: // derived, and none of ours

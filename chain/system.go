@@ -13,14 +13,16 @@ const SystemVersion = 1
 // The types of system events that this version writes. A reader takes an
 // unknown type as it is.
 const (
-	TypeOpened      = "opened"
-	TypeClosed      = "closed"
-	TypeDiskFull    = "disk_full"
-	TypeWriteFailed = "write_failed"
-	TypeSyncFailed  = "sync_failed"
-	TypeTouched     = "touched"
-	TypeClockJumped = "clock_jumped"
-	TypeRefused     = "refused"
+	TypeOpened       = "opened"
+	TypeClosed       = "closed"
+	TypeDiskFull     = "disk_full"
+	TypeWriteFailed  = "write_failed"
+	TypeSyncFailed   = "sync_failed"
+	TypeTouched      = "touched"
+	TypeClockJumped  = "clock_jumped"
+	TypeRefused      = "refused"
+	TypeErased       = "erased"
+	TypeOpeningsLost = "openings_lost"
 )
 
 // Causes of an opening entry.
@@ -147,6 +149,37 @@ type RefusedRecord struct {
 	SHA256  Hash     `json:"sha256"`            // the record's digest, event/FORMAT.md
 	Invalid []string `json:"invalid,omitempty"` // what is wrong with it; nothing of its content
 }
+
+// Erased says that keys are to be destroyed, and all that is encrypted with them so
+// erased. It stands in the log before they are.
+type Erased struct {
+	SystemEvent
+	// Subject is a keyed hash of whom the erased values were about: withhold/FORMAT.md.
+	Subject Hash `json:"subject"`
+	// Keys are the ids of the keys, 32 hex digits, that events name.
+	Keys   []string `json:"keys"`
+	By     string   `json:"by,omitempty"` // who asked for it, and why, as they say
+	Reason string   `json:"reason,omitempty"`
+}
+
+// OpeningsLost says that a crash took the openings of some events, none of which was
+// synced when it came.
+type OpeningsLost struct {
+	SystemEvent
+	Entries []SeqRange `json:"entries"`
+}
+
+// SeqRange is sequence numbers, both ends included.
+type SeqRange struct {
+	First uint64 `json:"first"`
+	Last  uint64 `json:"last"`
+}
+
+// ParseErased reads an erased entry's body.
+func ParseErased(body []byte) (Erased, error) { return parseSystem[Erased](body) }
+
+// ParseOpeningsLost reads an openings_lost entry's body.
+func ParseOpeningsLost(body []byte) (OpeningsLost, error) { return parseSystem[OpeningsLost](body) }
 
 // ParseSystem reads the members common to all system events from a body.
 func ParseSystem(body []byte) (SystemEvent, error) { return parseSystem[SystemEvent](body) }

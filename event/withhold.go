@@ -118,7 +118,12 @@ type held struct {
 	sum      sink
 }
 
-func (h *held) reset() { h.named, h.key, h.openings = false, nil, h.openings[:0] }
+func (h *held) reset() {
+	if cap(h.openings) > maxKept {
+		h.openings, h.value.buf = nil, nil
+	}
+	h.named, h.key, h.openings = false, nil, h.openings[:0]
+}
 
 // capture keeps what a digester hashes, as far as it fits.
 type capture struct {
