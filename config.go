@@ -57,6 +57,9 @@ type Config struct {
 	// Idempotency has records recognised that come again. Absent: each is written.
 	Idempotency configoptional.Optional[idempotencyConfig] `mapstructure:"idempotency"`
 
+	// Retention says which values can be erased, and whether they may be. Absent: none can.
+	Retention configoptional.Optional[retentionConfig] `mapstructure:"retention"`
+
 	// VerifyOnStart is how much of an existing log is verified before anything is added to it: tail
 	// (default; what a crash can have touched) or full.
 	VerifyOnStart string `mapstructure:"verify_on_start"`
@@ -216,6 +219,7 @@ func (c *Config) options() (exporter.Options, error) {
 		Redaction:     c.Redaction.options(),
 		Checkpoint:    c.Checkpoint.Get().options(),
 		Idempotency:   c.Idempotency.Get().options(),
+		Withhold:      c.Retention.Get().options(),
 
 		Integrity: integrityOptions(c.Integrity.Get()),
 

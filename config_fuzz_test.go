@@ -67,6 +67,11 @@ func putSecretsBack(t *testing.T, cfg *auditexporter.Config, out *confmap.Conf) 
 		require.Equal(t, "[REDACTED]", fmt.Sprint(out.Get("checkpoint::key")), "a secret is not written out")
 		require.NoError(t, out.Merge(confmap.NewFromStringMap(map[string]any{"checkpoint": map[string]any{"key": string(c.Key)}})))
 	}
+	if r := cfg.Retention.Get(); r != nil && r.Withhold.KeyEncryptionKey != "" {
+		key := "retention::withhold::key_encryption_key"
+		require.Equal(t, "[REDACTED]", fmt.Sprint(out.Get(key)), "a secret is not written out")
+		require.NoError(t, out.Merge(confmap.NewFromStringMap(map[string]any{key: string(r.Withhold.KeyEncryptionKey)})))
+	}
 	if !cfg.Integrity.HasValue() {
 		return
 	}

@@ -94,6 +94,12 @@ uhWoiOy1cnrWM91ybhUxahzGwlREC64+VUHMQWqXMkRR+5rGEpkx6QSpFw==
 			require.NoError(t, confmap.NewFromStringMap(map[string]any{"idempotency": map[string]any{
 				"horizon": "1h", "max_records": 100_000, "keys": []any{"my.id"},
 			}}).Unmarshal(c))
+			require.NoError(t, confmap.NewFromStringMap(map[string]any{"retention": map[string]any{
+				"worm": true, "withhold": map[string]any{
+					"fields": []any{"user.email"}, "body": true, "subject": []any{"who"}, "key_store": "/srv/keys",
+					"key_encryption_key": "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+				},
+			}}).Unmarshal(c))
 			c.Redaction.ExtraKeys, c.Redaction.Except = []string{"iban", "ssn"}, []string{"cookie"}
 			c.Redaction.DigestKey = "0123456789abcdef"
 			c.VerifyOnStart, c.OnTampering = "full", "new_log"

@@ -28,7 +28,8 @@ type importRule struct {
 // below exporter knows the collector, so that an auditor's tool needs none of it.
 var importRules = map[string]importRule{
 	".":                 {own: []string{"exporter", "internal/metadata"}, all: true},
-	"exporter":          {own: []string{"event", "event/producer", "flush", "chain", "checkpoint", "checkpoint/policy", "checkpoint/proof", "checkpoint/witness", "idindex", "internal/metadata", "internal/durable"}, foreign: true, all: true},
+	"exporter":          {own: []string{"event", "event/producer", "flush", "chain", "checkpoint", "checkpoint/policy", "checkpoint/proof", "checkpoint/witness", "idindex", "withhold", "internal/metadata", "internal/durable"}, foreign: true, all: true},
+	"withhold":          {own: []string{"internal/durable"}, unwanted: []string{"net", "net/http", "database/sql"}},
 	"idindex":           {own: []string{"internal/durable"}},
 	"event":             {pdata: true, unwanted: []string{"os", "io/fs", "net", "net/http", "syscall", "database/sql"}},
 	"event/canonical":   {pdata: true, foreign: true, unwanted: []string{"os", "io/fs", "net", "net/http", "syscall", "database/sql"}},
@@ -37,7 +38,7 @@ var importRules = map[string]importRule{
 	"chain":             {own: []string{"internal/durable", "internal/sha256pair"}, foreign: true},
 	"checkpoint":        {own: []string{"chain", "checkpoint", "internal/durable", "internal/sha256pair"}, foreign: true},
 	"checkpoint/judge":  {own: []string{"chain", "checkpoint", "internal/durable"}, foreign: true},
-	"cmd/auditlog":      {own: []string{"chain", "checkpoint", "checkpoint/judge", "checkpoint/policy", "checkpoint/proof", "checkpoint/witness", "event", "idindex", "internal/durable"}, foreign: true, pdata: true},
+	"cmd/auditlog":      {own: []string{"chain", "checkpoint", "checkpoint/judge", "checkpoint/policy", "checkpoint/proof", "checkpoint/witness", "event", "idindex", "withhold", "internal/durable"}, foreign: true, pdata: true},
 	"internal/durable":  {foreign: true},
 	"internal/metadata": {foreign: true, all: true},
 	"internal/*":        {own: []string{"chain", "internal/durable"}, foreign: true},

@@ -50,5 +50,6 @@ func (c *Config) note() (configNote, error) {
 	}
 	c.Checkpoint.Get().note(n.settings)
 	c.Idempotency.Get().note(n.settings)
+	c.Retention.Get().note(n.settings)
 	return n, nil
 }

@@ -34,6 +34,7 @@ func (c *Config) Validate() error {
 		c.Integrity.Get().validate(),
 		c.Checkpoint.Get().validate(),
 		c.Idempotency.Get().validate(c.Redaction.options()),
+		c.validateRetention(),
 		oneOf("verify_on_start", c.VerifyOnStart, "tail", "full"),
 		oneOf("on_tampering", c.OnTampering, "refuse", "exit", "new_log"),
 	)

@@ -107,6 +107,7 @@ func (e *encoder) appendPart(b *chain.Batch, logs plog.Logs, p part, j judged, r
 			return f, &tooLargeError{size: size, limit: e.maxBody}
 		}
 		b.EndEvent(buf)
+		b.Aside = seal(b.Aside, src)
 		f.note(info)
 	}
 	b.Finish()

@@ -3,6 +3,7 @@ package exporter
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -26,18 +27,22 @@ type erasures struct {
 	logger *zap.Logger
 
 	mu      sync.Mutex
-	waiting map[*chain.Batch]chan bool // entries on their way
-	cancel  context.CancelFunc         // nil while nothing runs
+	waiting map[*chain.Batch]chan uint64 // entries on their way; told its seq, or 0
+	cancel  context.CancelFunc           // nil while nothing runs
 	done    chan struct{}
+	ended   bool
 }
 
 // begin looks for requests until end.
 func (e *erasures) begin(c *committer, s *withhold.Store) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.ended {
+		return
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	e.mu.Lock()
 	e.cancel, e.done = cancel, done
-	e.mu.Unlock()
 	go func() {
 		defer close(done)
 		tick := time.NewTicker(eraseTick)
@@ -55,26 +60,33 @@ func (e *erasures) begin(c *committer, s *withhold.Store) {
 	}()
 }
 
-// end returns when nothing is carried out any more.
-func (e *erasures) end() {
+// end returns when nothing is carried out any more, or ctx ends.
+func (e *erasures) end(ctx context.Context) {
 	e.mu.Lock()
 	cancel, done := e.cancel, e.done
-	e.cancel = nil
+	e.cancel, e.ended = nil, true
 	e.mu.Unlock()
 	if cancel != nil {
 		cancel()
-		<-done
+		select {
+		case <-done:
+		case <-ctx.Done():
+		}
 	}
 }
 
-// released is told of each batch that nobody needs any more.
+// released is told of each batch that nobody needs any more, before it is used again.
 func (e *erasures) released(b *chain.Batch, synced bool) {
 	e.mu.Lock()
 	ch := e.waiting[b]
 	delete(e.waiting, b)
 	e.mu.Unlock()
-	if ch != nil {
-		ch <- synced
+	switch {
+	case ch == nil:
+	case synced:
+		ch <- b.First()
+	default:
+		ch <- 0
 	}
 }
 
@@ -107,7 +119,7 @@ func (e *erasures) erase(ctx context.Context, c *committer, s *withhold.Store, r
 	if err != nil || len(ids) == 0 {
 		return withhold.Answer{}, err
 	}
-	entry, err := ErasedEntry(r, ids)
+	entry, err := erasedEntry(r, ids)
 	if err != nil {
 		return withhold.Answer{}, err
 	}
@@ -122,8 +134,8 @@ func (e *erasures) erase(ctx context.Context, c *committer, s *withhold.Store, r
 	return withhold.Answer{Seq: seq, Keys: withhold.Names(ids)}, nil
 }
 
-// ErasedEntry is the body of the entry that says that keys are to be destroyed.
-func ErasedEntry(r withhold.Request, ids []withhold.ID) ([]byte, error) {
+// erasedEntry is the body of the entry that says that keys are to be destroyed.
+func erasedEntry(r withhold.Request, ids []withhold.ID) ([]byte, error) {
 	entry := chain.Erased{
 		SystemEvent: chain.SystemEvent{V: chain.SystemVersion, Type: chain.TypeErased, Time: time.Now().UTC()},
 		Keys:        withhold.Names(ids), By: r.By, Reason: r.Reason,
@@ -140,10 +152,10 @@ func (e *erasures) record(ctx context.Context, c *committer, body []byte) (uint6
 	b := new(chain.Batch)
 	b.EndSystem(append(b.Buffer(), body...))
 	b.Finish()
-	synced := make(chan bool, 1)
+	synced := make(chan uint64, 1)
 	e.mu.Lock()
 	if e.waiting == nil {
-		e.waiting = make(map[*chain.Batch]chan bool)
+		e.waiting = make(map[*chain.Batch]chan uint64)
 	}
 	e.waiting[b] = synced
 	e.mu.Unlock()
@@ -151,11 +163,11 @@ func (e *erasures) record(ctx context.Context, c *committer, body []byte) (uint6
 		return 0, err
 	}
 	select {
-	case ok := <-synced:
-		if !ok {
-			return 0, fmt.Errorf("couldn't sync the entry")
+	case seq := <-synced:
+		if seq == 0 {
+			return 0, errors.New("couldn't sync the entry")
 		}
-		return b.First(), nil
+		return seq, nil
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/otelaudit/auditexporter/checkpoint"
 	"github.com/otelaudit/auditexporter/event"
 	"github.com/otelaudit/auditexporter/flush"
+	"github.com/otelaudit/auditexporter/internal/durable"
 )
 
 // audit is the exporter.
@@ -30,6 +31,7 @@ type audit struct {
 	logger    *zap.Logger
 	encoder   *encoder
 	refusals  refusals
+	withhold  *withholding // nil: nothing is withheld
 	producers *producers
 	telemetry *telemetry
 	health    health
@@ -65,6 +67,7 @@ type gate struct {
 type storage struct {
 	open    func(context.Context, chain.Options) (auditLog, error)
 	maxBody int
+	fs      durable.FS // of what is withheld; nil: the operating system's
 }
 
 // auditLog is the log as flush, telemetry and lifecycle need it: a [chain.Writer].
@@ -128,7 +131,8 @@ func newAudit(set collector.Settings, o Options, s storage) (*audit, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := event.NewEncoder(o.event(conditions))
+	h := newWithholding(o.Withhold, s.fs, set.Logger)
+	e, err := event.NewEncoder(h.options(o.event(conditions)))
 	if err != nil {
 		return nil, fmt.Errorf("couldn't create encoder: %w", err)
 	}
@@ -144,6 +148,7 @@ func newAudit(set collector.Settings, o Options, s storage) (*audit, error) {
 		CriticalImmediate: o.CriticalImmediate, SyncTimeout: o.SyncTimeout, MaxInFlight: o.MaxInFlight, Gather: gather,
 		Release: a.released, OnState: a.health.state,
 	}
+	a.withholds(h)
 	a.producers = newProducers(o.Integrity, a.encoder, o.SyncTimeout)
 	a.open = a.producers.recalling(a.open, a.health.notice)
 	if o.Idempotency != nil {

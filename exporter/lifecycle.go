@@ -114,6 +114,7 @@ func (a *audit) shutdown(ctx context.Context) error {
 	}
 	g.log.Closing()
 	a.refusals.end(ctx, g.committer)
+	a.withhold.end(ctx)
 	err := g.committer.Close(ctx)
 	info := g.log.Info()
 	if err == nil {

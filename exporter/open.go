@@ -151,6 +151,7 @@ func (a *audit) serve(ctx context.Context, l *measured) {
 	a.mu.Unlock()
 	switch info := l.Info(); {
 	case !stopped:
+		a.withhold.serve(a.gate.Load().committer)
 		a.health.ok("The audit log is open.", zap.String("folder", info.Folder), zap.String("segment", info.Segment),
 			zap.Uint64("seq", info.Head.Seq), zap.Stringer("hash", info.Head.Hash))
 	case expired:

@@ -40,6 +40,7 @@ type Options struct {
 	RejectInvalid bool   // refuse requests with a structurally invalid record
 	Limits        Limits
 	Redaction     Redaction
+	Withhold      *Withhold    // nil: nothing is withheld
 	Idempotency   *Idempotency // nil: none
 	Checkpoint    *Checkpoint  // nil: none
 
@@ -93,10 +94,13 @@ func (o *Options) event(conditions event.Predicate) event.Options {
 
 // settings are ConfigSettings and the public name of the redaction's key, if there is one.
 func (o *Options) settings() map[string]string {
-	if o.Redaction.DigestKey == "" {
-		return o.ConfigSettings
+	all := map[string]string{}
+	if o.Redaction.DigestKey != "" {
+		all["redaction.key_id"] = event.KeyID([]byte(o.Redaction.DigestKey))
 	}
-	all := map[string]string{"redaction.key_id": event.KeyID([]byte(o.Redaction.DigestKey))}
+	if o.Withhold != nil {
+		maps.Copy(all, o.Withhold.settings())
+	}
 	maps.Copy(all, o.ConfigSettings)
 	return all
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 
@@ -22,10 +23,10 @@ import (
 type Withhold struct {
 	Fields, Subject []string
 	Body            bool
-	KeyStore        string             // folder
+	KeyStore        string              // folder
 	Key             configopaque.String // key-encryption key, 64 hex digits; "": none
-	KeyFile         string             // that holds it; "": none
-	Worm            bool               // nothing may be erased
+	KeyFile         string              // that holds it; "": none
+	Worm            bool                // nothing may be erased
 }
 
 // CheckWithhold names what is wrong by its YAML key.
@@ -66,23 +67,67 @@ func (w *Withhold) key() ([]byte, error) {
 	return key, err
 }
 
-// withholding is what the encoder and the log share of what is withheld.
+// withholding is what the encoder and the log share of what is withheld; nil: nothing is.
 type withholding struct {
 	o      Withhold
+	fsys   durable.FS
 	logger *zap.Logger
 	store  atomic.Pointer[withhold.Store] // nil before the log was open
 	erase  erasures
 }
 
+func newWithholding(o *Withhold, fsys durable.FS, logger *zap.Logger) *withholding {
+	if o == nil {
+		return nil
+	}
+	if fsys == nil {
+		fsys = durable.OS()
+	}
+	w := *o
+	if abs, err := filepath.Abs(o.KeyStore); err == nil {
+		w.KeyStore = abs
+	}
+	return &withholding{o: w, fsys: fsys, logger: logger, erase: erasures{fsys: fsys, folder: w.KeyStore, logger: logger}}
+}
+
 // key is a subject's, for the encoder, which works only while the log is open.
 func (h *withholding) key(subject string) event.SubjectKey { return h.store.Load().Key(subject) }
 
-func (h *withholding) event() event.Withholding {
-	return event.Withholding{Fields: h.o.Fields, Subject: h.o.Subject, Body: h.o.Body, Key: h.key}
+func (h *withholding) options(o event.Options) event.Options {
+	if h != nil {
+		o.Withhold = event.Withholding{Fields: h.o.Fields, Subject: h.o.Subject, Body: h.o.Body, Key: h.key}
+	}
+	return o
+}
+
+// withholds switches withholding on, if it is.
+func (a *audit) withholds(h *withholding) {
+	if h == nil {
+		return
+	}
+	a.withhold, a.open = h, h.wrap(a.open)
+	release := a.flush.Release
+	a.flush.Release = func(b *chain.Batch, synced bool) {
+		h.erase.released(b, synced)
+		release(b, synced)
+	}
+}
+
+// serve carries out requests to erase from now on.
+func (h *withholding) serve(c *committer) {
+	if h != nil {
+		h.erase.begin(c, h.store.Load())
+	}
+}
+
+func (h *withholding) end(ctx context.Context) {
+	if h != nil {
+		h.erase.end(ctx)
+	}
 }
 
 // seal appends the openings of the event that src has encoded last.
-func (h *withholding) seal(dst []byte, src *event.Source) []byte {
+func seal(dst []byte, src *event.Source) []byte {
 	w, ok := src.Withheld()
 	if !ok {
 		return dst
@@ -97,7 +142,7 @@ func (h *withholding) wrap(open func(context.Context, chain.Options) (auditLog, 
 		if err != nil {
 			return nil, err
 		}
-		w, err := h.attach(l, o.FS)
+		w, err := h.attach(l)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("couldn't open what is withheld: %w", err), l.Abandon())
 		}
@@ -105,10 +150,8 @@ func (h *withholding) wrap(open func(context.Context, chain.Options) (auditLog, 
 	}
 }
 
-func (h *withholding) attach(l auditLog, fsys durable.FS) (*withheldLog, error) {
-	if fsys == nil {
-		fsys = durable.OS()
-	}
+func (h *withholding) attach(l auditLog) (*withheldLog, error) {
+	fsys := h.fsys
 	key, err := h.o.key()
 	if err != nil {
 		return nil, err
@@ -231,7 +274,7 @@ func (l *withheldLog) release() error {
 
 // settings are what opening entries tell of what is withheld.
 func (w *Withhold) settings() map[string]string {
-	s := map[string]string{"retention.worm": fmt.Sprint(w.Worm)}
+	s := map[string]string{}
 	fields := w.Fields
 	if w.Body {
 		fields = append([]string{"(body)"}, fields...)
