@@ -22,7 +22,6 @@ const eraseTick = time.Second
 // first, then the keys are destroyed, then the request is answered: a crash leaves the
 // request, and all of it is done again.
 type erasures struct {
-	fsys   durable.FS
 	folder string // of the key store
 	logger *zap.Logger
 
@@ -34,7 +33,7 @@ type erasures struct {
 }
 
 // begin looks for requests until end.
-func (e *erasures) begin(c *committer, s *withhold.Store) {
+func (e *erasures) begin(fsys durable.FS, c *committer, s *withhold.Store) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.ended {
@@ -48,7 +47,7 @@ func (e *erasures) begin(c *committer, s *withhold.Store) {
 		tick := time.NewTicker(eraseTick)
 		defer tick.Stop()
 		for {
-			if err := e.serve(ctx, c, s); err != nil && ctx.Err() == nil {
+			if err := e.serve(ctx, fsys, c, s); err != nil && ctx.Err() == nil {
 				e.logger.Error("A request to erase can't be carried out now. It will be tried again.", zap.Error(err))
 			}
 			select {
@@ -91,15 +90,15 @@ func (e *erasures) released(b *chain.Batch, synced bool) {
 }
 
 // serve carries out the requests that are there.
-func (e *erasures) serve(ctx context.Context, c *committer, s *withhold.Store) error {
-	requests, err := withhold.Requests(e.fsys, e.folder)
+func (e *erasures) serve(ctx context.Context, fsys durable.FS, c *committer, s *withhold.Store) error {
+	requests, err := withhold.Requests(fsys, e.folder)
 	if err != nil {
 		return err
 	}
 	for _, r := range requests {
 		a, err := e.erase(ctx, c, s, r)
 		if err == nil {
-			err = withhold.Reply(e.fsys, e.folder, r, a)
+			err = withhold.Reply(fsys, e.folder, r, a)
 		}
 		if err != nil {
 			return fmt.Errorf("request %s: %w", r.Name, err)

@@ -18,7 +18,6 @@ import (
 	"github.com/otelaudit/auditexporter/checkpoint"
 	"github.com/otelaudit/auditexporter/event"
 	"github.com/otelaudit/auditexporter/flush"
-	"github.com/otelaudit/auditexporter/internal/durable"
 )
 
 // audit is the exporter.
@@ -67,7 +66,6 @@ type gate struct {
 type storage struct {
 	open    func(context.Context, chain.Options) (auditLog, error)
 	maxBody int
-	fs      durable.FS // of what is withheld; nil: the operating system's
 }
 
 // auditLog is the log as flush, telemetry and lifecycle need it: a [chain.Writer].
@@ -131,7 +129,7 @@ func newAudit(set collector.Settings, o Options, s storage) (*audit, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := newWithholding(o.Withhold, s.fs, set.Logger)
+	h := newWithholding(o.Withhold, set.Logger)
 	e, err := event.NewEncoder(h.options(o.event(conditions)))
 	if err != nil {
 		return nil, fmt.Errorf("couldn't create encoder: %w", err)

@@ -70,24 +70,21 @@ func (w *Withhold) key() ([]byte, error) {
 // withholding is what the encoder and the log share of what is withheld; nil: nothing is.
 type withholding struct {
 	o      Withhold
-	fsys   durable.FS
+	fsys   durable.FS // owned by who opens the log
 	logger *zap.Logger
 	store  atomic.Pointer[withhold.Store] // nil before the log was open
 	erase  erasures
 }
 
-func newWithholding(o *Withhold, fsys durable.FS, logger *zap.Logger) *withholding {
+func newWithholding(o *Withhold, logger *zap.Logger) *withholding {
 	if o == nil {
 		return nil
-	}
-	if fsys == nil {
-		fsys = durable.OS()
 	}
 	w := *o
 	if abs, err := filepath.Abs(o.KeyStore); err == nil {
 		w.KeyStore = abs
 	}
-	return &withholding{o: w, fsys: fsys, logger: logger, erase: erasures{fsys: fsys, folder: w.KeyStore, logger: logger}}
+	return &withholding{o: w, logger: logger, erase: erasures{folder: w.KeyStore, logger: logger}}
 }
 
 // key is a subject's, for the encoder, which works only while the log is open.
@@ -116,7 +113,7 @@ func (a *audit) withholds(h *withholding) {
 // serve carries out requests to erase from now on.
 func (h *withholding) serve(c *committer) {
 	if h != nil {
-		h.erase.begin(c, h.store.Load())
+		h.erase.begin(h.fsys, c, h.store.Load())
 	}
 }
 
@@ -141,6 +138,9 @@ func (h *withholding) wrap(open func(context.Context, chain.Options) (auditLog, 
 		l, err := open(ctx, o)
 		if err != nil {
 			return nil, err
+		}
+		if h.fsys = o.FS; h.fsys == nil {
+			h.fsys = durable.OS()
 		}
 		w, err := h.attach(l)
 		if err != nil {

@@ -35,7 +35,7 @@ func withholding(t *testing.T, f *faultfs.FS, change func(*exporter.Options)) *r
 		change(&o)
 	}
 	return newRigNamed(t, "", func(set collector.Settings) (collector.Logs, error) {
-		return exporter.NewOn(t.Context(), set, o, f, f.BootID())
+		return exporter.NewOn(t.Context(), set, o, f, f.BootID(), 0)
 	})
 }
 
