@@ -202,7 +202,9 @@ func TestRequests(t *testing.T) {
 	require.NoError(t, s.Close())
 
 	for _, bad := range []withhold.Request{
-		{Tag: r.Tag}, {Subject: r.Subject}, {Tag: r.Tag, Subject: r.Subject, By: "a\x1b"},
+		{Tag: r.Tag},
+		{Subject: r.Subject},
+		{Tag: r.Tag, Subject: r.Subject, By: "a\x1b"},
 		{Tag: r.Tag, Subject: r.Subject, Reason: string(bytes.Repeat([]byte{'x'}, 201))},
 	} {
 		require.Error(t, bad.Check())
