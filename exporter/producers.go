@@ -125,43 +125,75 @@ func (p *producers) look(ctx context.Context, e *encoder, logs plog.Logs, n int)
 	}
 	defer func() { <-e.slots }()
 	x := &examined{results: make([]producer.Result, n), claimed: make([]bool, n), links: make([]producer.Link, n)}
-	i, failed := 0, 0
-	for _, rl := range logs.ResourceLogs().All() {
-		resource := rl.Resource().Attributes()
-		stream := sync.OnceValue(func() producer.Stream { return producer.StreamOf(resource) })
-		for _, sl := range rl.ScopeLogs().All() {
-			for _, lr := range sl.LogRecords().All() {
-				r := producer.Of(lr)
-				if p.verify(x, i, resource, r, lr) {
-					failed++
-				}
-				if p.streams != nil {
-					x.links[i] = producer.ReadLink(r, stream)
-				}
-				i++
-			}
-		}
+	all := unexamined(logs, n)
+	half := n
+	var rest sync.WaitGroup
+	if n >= divided && e.spare() {
+		half = n / 2
+		rest.Go(func() {
+			defer func() { <-e.slots }()
+			p.lookAt(x, all, half, n)
+		})
 	}
-	if failed > 0 && p.require {
+	p.lookAt(x, all, 0, half)
+	rest.Wait()
+	if failed := x.sum(); failed > 0 && p.require {
 		return x, &unverifiedError{records: n, failed: failed, reasons: x.reasons()}
 	}
 	return x, nil
 }
 
-// verify looks at the signature of the i-th record, if it claims or must have one, and reports
-// whether it failed.
-func (p *producers) verify(x *examined, i int, resource pcommon.Map, r *producer.Record, lr plog.LogRecord) (failed bool) {
-	if p.keys == nil || !producer.Claimed(resource, lr) && !(p.require && p.isAudit(lr)) {
-		return false
+// sighted is a record with its resource and, once it is asked for, the stream of records that name none.
+type sighted struct {
+	lr       plog.LogRecord
+	resource pcommon.Map
+	stream   func() producer.Stream
+}
+
+// unexamined are the n records of a request, in order.
+func unexamined(logs plog.Logs, n int) []sighted {
+	all := make([]sighted, 0, n)
+	for _, rl := range logs.ResourceLogs().All() {
+		s := sighted{resource: rl.Resource().Attributes()}
+		s.stream = sync.OnceValue(func() producer.Stream { return producer.StreamOf(s.resource) })
+		for _, sl := range rl.ScopeLogs().All() {
+			for _, lr := range sl.LogRecords().All() {
+				s.lr = lr
+				all = append(all, s)
+			}
+		}
 	}
-	x.claimed[i] = true
-	x.results[i] = p.keys.Verify(resource, r)
-	word := string(x.results[i].Reason)
-	if x.results[i].Verified {
-		word = "verified"
+	return all
+}
+
+// lookAt looks at the records from one on and up to another, excluded.
+func (p *producers) lookAt(x *examined, all []sighted, from, to int) {
+	for i := from; i < to; i++ {
+		s := &all[i]
+		r := producer.Of(s.lr)
+		if p.keys != nil && (producer.Claimed(s.resource, s.lr) || p.require && p.isAudit(s.lr)) {
+			x.claimed[i] = true
+			x.results[i] = p.keys.Verify(s.resource, r)
+		}
+		if p.streams != nil {
+			x.links[i] = producer.ReadLink(r, s.stream)
+		}
 	}
-	x.signatures = count(x.signatures, ruleCount{word, 1})
-	return !x.results[i].Verified
+}
+
+// sum counts the signatures by their result, and returns how many failed.
+func (x *examined) sum() (failed int) {
+	for i, claimed := range x.claimed {
+		switch {
+		case !claimed:
+		case x.results[i].Verified:
+			x.signatures = count(x.signatures, ruleCount{"verified", 1})
+		default:
+			failed++
+			x.signatures = count(x.signatures, ruleCount{string(x.results[i].Reason), 1})
+		}
+	}
+	return failed
 }
 
 // reasons are the words of all signatures that failed.

@@ -240,6 +240,39 @@ func TestVerifiedAsReceived(t *testing.T) {
 	})
 }
 
+// A large request is looked at in two halves: each record has its own result.
+func TestVerifiedInHalves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		changes := make([]func(plog.LogRecord), 301)
+		for i := range changes {
+			changes[i] = func(lr plog.LogRecord) {
+				lr.Attributes().PutInt("audit.sequence.number", int64(i+1))
+				lr.Attributes().PutStr("audit.sequence.stream_id", "s")
+			}
+		}
+		logs := signed(t, changes...)
+		for i := range changes {
+			if i%3 == 1 {
+				record(logs, i).SetEventName("changed")
+			}
+		}
+		log := newFakeLog(nil)
+		r := newRig(t, trusting("annotate"), opens(log))
+		r.start(t)
+		require.NoError(t, r.ConsumeLogs(t.Context(), logs))
+		events := log.events(t)
+		require.Len(t, events, len(changes))
+		for i, e := range events {
+			require.Equal(t, i%3 != 1, e.Integrity.Verified, i)
+			require.Equal(t, map[bool]string{true: "first", false: "next"}[i == 0], e.Sequence.State, i)
+		}
+		metadatatest.AssertEqualExporterAuditProducerSignatures(t, r.telemetry, []metricdata.DataPoint[int64]{
+			point(201, "result", "verified"), point(100, "result", "mismatch"),
+		}, ignore...)
+		require.NoError(t, r.Shutdown(t.Context()))
+	})
+}
+
 // Without the section nothing is said, whatever a record claims.
 func TestIntegrityOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
