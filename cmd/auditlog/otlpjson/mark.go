@@ -16,6 +16,7 @@ import (
 const (
 	markRedacted  = "audit.export.redacted"
 	markTruncated = "audit.export.truncated"
+	markWithheld  = "audit.export.withheld"
 	markInexact   = "audit.export.inexact"
 )
 
@@ -25,6 +26,11 @@ type members struct {
 	Scope     json.RawMessage  `json:"scope"`
 	Redacted  []map[string]any `json:"redacted"`
 	Truncated []map[string]any `json:"truncated"`
+	Withheld  struct {
+		ID     string           `json:"id"`
+		Key    string           `json:"key"`
+		Values []map[string]any `json:"values"`
+	} `json:"withheld"`
 }
 
 // mark puts into the attributes of a record what the event with this body says of
@@ -47,10 +53,13 @@ func (e *members) mark(attrs pcommon.Map, body []byte) error {
 		}
 		inexact = t.found
 	}
+	for _, value := range e.Withheld.Values { // an element has what it takes to check an opening
+		value["id"], value["key"] = e.Withheld.ID, e.Withheld.Key
+	}
 	for _, m := range []struct {
 		name  string
 		marks []map[string]any
-	}{{markRedacted, e.Redacted}, {markTruncated, e.Truncated}, {markInexact, inexact}} {
+	}{{markRedacted, e.Redacted}, {markTruncated, e.Truncated}, {markWithheld, e.Withheld.Values}, {markInexact, inexact}} {
 		if len(m.marks) == 0 {
 			continue
 		}
@@ -79,6 +88,8 @@ func put(m pcommon.Map, mark map[string]any) {
 			m.PutStr(key, v)
 		case float64:
 			m.PutInt(key, int64(v))
+		case bool:
+			m.PutBool(key, v)
 		}
 	}
 }

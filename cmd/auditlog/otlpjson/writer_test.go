@@ -223,6 +223,39 @@ func TestMarks(t *testing.T) {
 	require.Equal(t, "a\ufffdb", ld.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0).EventName())
 }
 
+type subjectKey struct{}
+
+func (subjectKey) ID() [16]byte { return [16]byte{1} }
+
+// What the event only commits to is marked with all that it takes to check an opening.
+func TestWithheldIsMarked(t *testing.T) {
+	e, err := event.NewEncoder(event.Options{Withhold: event.Withholding{
+		Fields: []string{"user.email"},
+		Key:    func(string) event.SubjectKey { return subjectKey{} },
+	}})
+	require.NoError(t, err)
+	body := encode(e, one(func(lr plog.LogRecord) {
+		lr.Attributes().PutStr("user.email", "alice@example.com")
+		lr.Attributes().PutStr("user.id", "alice")
+	}))[0]
+	parsed, err := event.Parse(body)
+	require.NoError(t, err)
+	require.NotNil(t, parsed.Withheld)
+	lines := export(t, body)
+	require.NotContains(t, lines[0], "example.com")
+	ld, err := new(plog.JSONUnmarshaler).UnmarshalLogs([]byte(lines[0]))
+	require.NoError(t, err)
+	attrs := ld.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0).Attributes().AsRaw()
+	require.Equal(t, "[withheld]", attrs["user.email"])
+	marks := attrs["audit.export.withheld"].([]any)
+	require.Len(t, marks, 1)
+	mark := marks[0].(map[string]any)
+	require.Equal(t, "/attributes/user.email", mark["at"])
+	for name, length := range map[string]int{"hmac": 64, "id": 32, "key": 32} {
+		require.Len(t, mark[name], length, name)
+	}
+}
+
 // Records with the same source share a line, in order, as far as a request goes.
 func TestLines(t *testing.T) {
 	e := encoder(t)
