@@ -56,7 +56,7 @@ var (
 		"redaction":         {"extra_keys", "except", "digest_key"},
 	}
 	elsewhere = []string{
-		"directory", "permissions", "flush", "rotation", "max_in_flight_mib", "shutdown_timeout", "checkpoint", "idempotency", "integrity", "verify_on_start",
+		"directory", "permissions", "flush", "rotation", "max_in_flight_mib", "shutdown_timeout", "checkpoint", "idempotency", "integrity", "retention", "verify_on_start",
 		"on_tampering", "sending_queue", "retry_on_failure", "timeout",
 	}
 )

@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -419,4 +420,22 @@ func TestOtherMembersGoAlong(t *testing.T) {
 	c := requireECS(t, line)
 	require.Equal(t, "false", at(c, "auditlog.integrity.verified"))
 	require.Equal(t, "[1 x]", at(c, "auditlog.of_later.a"))
+}
+
+// Each type of entry that this version of the log writes has a weight.
+func TestSystemTypesHaveAWeight(t *testing.T) {
+	source, err := os.ReadFile(filepath.Join("..", "..", "..", "chain", "system.go"))
+	require.NoError(t, err)
+	types := regexp.MustCompile(`\bType[A-Z][A-Za-z]+ += "([a-z_]+)"`).FindAllSubmatch(source, -1)
+	require.GreaterOrEqual(t, len(types), 8)
+	for _, m := range types {
+		body := fmt.Appendf(nil, `{"v":1,"type":%q,"time":"2026-03-04T06:00:00.000000000Z"}`, m[1])
+		e := chain.Entry{Seq: 1, Kind: chain.System, Body: body}
+		line, err := siem.NewOCSF(logID).Map(e)
+		require.NoError(t, err)
+		require.NotEqual(t, "0", at(requireOCSF(t, line), "severity_id"), "%s", m[1])
+		line, err = siem.NewECS(logID).Map(e)
+		require.NoError(t, err)
+		requireECS(t, line)
+	}
 }

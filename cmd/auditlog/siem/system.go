@@ -1,6 +1,9 @@
 package siem
 
-import "github.com/otelaudit/auditexporter/chain"
+import (
+	"github.com/otelaudit/auditexporter/chain"
+	"github.com/otelaudit/auditexporter/checkpoint"
+)
 
 // systemKind is what an entry of the log itself is in a SIEM.
 type systemKind struct {
@@ -11,14 +14,17 @@ type systemKind struct {
 }
 
 var systemKinds = map[string]systemKind{
-	chain.TypeOpened:      {3, 1, []string{"start"}, "process"},
-	chain.TypeClosed:      {4, 1, []string{"end"}, "process"},
-	chain.TypeDiskFull:    {otherActivity, 4, []string{"error"}, "host"},
-	chain.TypeWriteFailed: {otherActivity, 4, []string{"error"}, "host"},
-	chain.TypeSyncFailed:  {otherActivity, 4, []string{"error"}, "host"},
-	chain.TypeTouched:     {otherActivity, 5, []string{"error"}, "host"},
-	chain.TypeClockJumped: {otherActivity, 3, []string{"change"}, "host"},
-	chain.TypeRefused:     {otherActivity, 3, []string{"denied"}, "api"},
+	chain.TypeOpened:        {3, 1, []string{"start"}, "process"},
+	chain.TypeClosed:        {4, 1, []string{"end"}, "process"},
+	chain.TypeDiskFull:      {otherActivity, 4, []string{"error"}, "host"},
+	chain.TypeWriteFailed:   {otherActivity, 4, []string{"error"}, "host"},
+	chain.TypeSyncFailed:    {otherActivity, 4, []string{"error"}, "host"},
+	chain.TypeTouched:       {otherActivity, 5, []string{"error"}, "host"},
+	chain.TypeClockJumped:   {otherActivity, 3, []string{"change"}, "host"},
+	chain.TypeRefused:       {otherActivity, 3, []string{"denied"}, "api"},
+	chain.TypeErased:        {otherActivity, 3, []string{"deletion"}, "host"},
+	chain.TypeOpeningsLost:  {otherActivity, 4, []string{"error"}, "host"},
+	checkpoint.TypeEpochKey: {otherActivity, 1, []string{"change"}, "configuration"},
 }
 
 // systemKindOf takes a type that a later version writes as one whose weight is not
