@@ -278,6 +278,23 @@ func TestSequencesAreRecalled(t *testing.T) {
 	}
 }
 
+// With idempotency a record that comes again leaves no entry, and moves no chain.
+func TestSequencesWithIdempotency(t *testing.T) {
+	all := chainOf(t, "s", 4)
+	o := onlySequences()
+	o.Directory = t.TempDir()
+	o.Idempotency = &exporter.Idempotency{Horizon: time.Hour, MaxRecords: 10_000, Keys: []string{"audit.record.id"}}
+	for _, requests := range [][]plog.Logs{{all[0], all[1], all[0], all[1], all[2]}, {all[2], all[1], all[3], all[3]}} {
+		r := newRigNamed(t, "", func(set collector.Settings) (collector.Logs, error) { return exporter.New(t.Context(), set, o) })
+		r.start(t)
+		for _, logs := range requests {
+			require.NoError(t, r.ConsumeLogs(t.Context(), logs))
+		}
+		require.NoError(t, r.Shutdown(t.Context()))
+	}
+	require.Equal(t, []string{"first", "next", "next", "next"}, statesIn(t, o.Directory))
+}
+
 // crowded is a request with so many attributes before its own that those of the chain are cut.
 func crowded(t testing.TB, logs plog.Logs) plog.Logs {
 	t.Helper()
