@@ -20,6 +20,8 @@ type Anchoring struct {
 	Mismatched int                 `json:"mismatched,omitempty"`
 	Omitted    int                 `json:"checkpoint_faults_omitted,omitempty"` // beyond those listed
 	Epochs     int                 `json:"epochs,omitempty"`                    // that the log's entries begin
+	// LogSays is the key with which the log says that it signs, if it does.
+	LogSays string `json:"log_says_key,omitempty"`
 	// Proven: entries 1 to Size are those that were signed and, if there is a policy, cosigned.
 	Proven    Anchor  `json:"proven"`
 	Witnessed *Anchor `json:"witnessed,omitempty"` // likewise, by another's clock; nil: nobody cosigned

@@ -186,5 +186,5 @@ func (x *examination) conclude(report *chain.Report) {
 	if r.FirstUntrusted == 0 && r.Proven.Size < report.Head.Seq {
 		r.Unproven = &Span{First: r.Proven.Size + 1, Last: report.Head.Seq}
 	}
-	r.Gaps = x.log.gaps(x.own)
+	r.Gaps, r.LogSays = x.log.gaps(x.own), x.log.key
 }

@@ -18,6 +18,7 @@ type journal struct {
 	clock  []uint64 // of those, and of the entries that tell that the clock was set back
 	every  []pace   // by sequence number
 
+	key    string             // with which the newest opening entry says that the log signs, "" if it does not
 	epochs *checkpoint.Epochs // nil if no key is known to sign this log
 	faults []chain.Fault      // of epochs
 }
@@ -27,6 +28,9 @@ type pace struct {
 	from     uint64
 	interval time.Duration
 }
+
+// keySetting is the key in an opening entry's settings of the log's verifier key.
+const keySetting = "checkpoint.key"
 
 // The keys in an opening entry's settings by which checkpoints are due: while
 // entries come, and while none do.
@@ -56,6 +60,7 @@ func (j *journal) add(e chain.Entry) {
 		j.opened = append(j.opened, e.Seq)
 		j.clock = append(j.clock, e.Seq)
 	}
+	j.key = o.Config.Settings[keySetting]
 	p := pace{from: e.Seq}
 	for _, setting := range intervalSettings {
 		if d, err := time.ParseDuration(o.Config.Settings[setting]); err == nil {

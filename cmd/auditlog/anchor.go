@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/otelaudit/auditexporter/chain"
+	"github.com/otelaudit/auditexporter/checkpoint"
 	"github.com/otelaudit/auditexporter/checkpoint/judge"
 	"github.com/otelaudit/auditexporter/internal/durable"
 )
@@ -75,6 +77,9 @@ func (t *trusted) says(l chain.LogReport, a *anchor) string {
 	default:
 		add("Entries 1 to %d are those that were signed%s: none was changed, removed or added since.", a.Proven.Size, by(a.Proven))
 	}
+	if a.Proven.Size == 0 && a.LogSays != "" {
+		add("The log itself says that it signs with the key %s.", a.LogSays)
+	}
 	if w := a.Witnessed; w != nil {
 		add("Entries 1 to %d were seen by witness %s at %s.", w.Size, w.Clock.Name, w.Clock.Time.Format(time.RFC3339))
 	}
@@ -98,7 +103,11 @@ func saysWithoutKey(l chain.LogReport) string {
 	case head == 0:
 		return "Nothing is proven."
 	}
-	return fmt.Sprintf("Not proven are entries 1 to %d: their chain holds, but whoever can write the folder could have made all of it anew, or cut off what followed entry %d.", head, head)
+	s := fmt.Sprintf("Not proven are entries 1 to %d: their chain holds, but whoever can write the folder could have made all of it anew, or cut off what followed entry %d.", head, head)
+	if _, err := os.Lstat(filepath.Join(l.Folder, checkpoint.FileName)); err == nil {
+		s += " Checkpoints lie beside the log: with --key KEY it is held to them."
+	}
+	return s
 }
 
 // firstFault is the first entry that a fault of a broken log is of.

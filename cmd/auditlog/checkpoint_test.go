@@ -53,7 +53,11 @@ func TestJournaldIssue15425UnsealedWithKey(t *testing.T) {
 	dir := t.TempDir()
 	l.signed = nil
 	l.save(t, dir, 0)
+	_, _, says := l.anchorOf(t, dir)
+	require.Contains(t, says, "with --key KEY it is held to them")
 	require.NoError(t, os.Remove(filepath.Join(dir, l.id.String(), "checkpoints")))
+	_, _, says = l.anchorOf(t, dir)
+	require.NotContains(t, says, "--key")
 	for _, flags := range [][]string{{"--key", l.vkey}, {"--policy", policyFile(t, "log "+l.vkey+"\nquorum none\n")}} {
 		exit, a, says := l.anchorOf(t, dir, flags...)
 		require.Equal(t, exitUnanchored, exit)
@@ -149,9 +153,13 @@ func TestRollbackToAnOlderState(t *testing.T) {
 	require.Equal(t, exitOK, exit)
 	require.Equal(t, old.size, a.Proven.Size)
 	require.Contains(t, says, "What the log may have held after that would have to be shown by a newer checkpoint or a witness.")
-	exit, a, _ = l.anchorOf(t, dir, "--key", l.vkey, "--checkpoint", newest.keep(t, "newest"))
-	require.Equal(t, exitBroken, exit)
-	require.Equal(t, old.size+1, a.FirstUntrusted)
+	kept := newest.keep(t, "newest")
+	v := verdictOf(t, dir, "--key", l.vkey, "--checkpoint", kept)
+	require.Equal(t, exitBroken, v.Exit)
+	require.Equal(t, old.size+1, v.Anchors[l.id.String()].FirstUntrusted)
+	last := v.Logs[0].Faults[len(v.Logs[0].Faults)-1]
+	require.Equal(t, kept, last.Segment)
+	require.Contains(t, last.Reason, fmt.Sprintf("this checkpoint covers %d entries, of which %d stand in the log", newest.size, old.size))
 }
 
 // A checkpoint file older than the entries leaves their end unproven.

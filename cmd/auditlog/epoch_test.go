@@ -207,3 +207,14 @@ func TestCurrentEpochCanBeForged(t *testing.T) {
 	exit, _, _ = l.anchorOf(t, dir, "--key", l.vkey, "--checkpoint", kept)
 	require.Equal(t, exitBroken, exit)
 }
+
+// The drill on a log with epochs, as they stand in the log.
+func TestDrillWithEpochs(t *testing.T) {
+	t.Parallel()
+	l := newEpochLog(t, certified)
+	dir, kept := t.TempDir(), l.signed[len(l.signed)-1].keep(t, "kept")
+	for k := 2; k <= l.entries(); k++ {
+		l.first(k-1).drill(t, dir, k, kept)
+		l.rebuilt(t, k).drill(t, dir, k, kept)
+	}
+}

@@ -16,7 +16,7 @@ import (
 func gapLog(t *testing.T) *drillLog {
 	o := chain.Options{
 		Directory: filepath.Join(t.TempDir(), "audit"),
-		Config:    chain.ConfigNote{Settings: map[string]string{"checkpoint.interval": "10s"}},
+		Config:    chain.ConfigNote{Settings: map[string]string{"checkpoint.interval": "10s", "checkpoint.key": "the key"}},
 	}
 	l := new(drillLog)
 	for range 2 {
@@ -56,6 +56,17 @@ func TestGapsAreTold(t *testing.T) {
 	require.EqualValues(t, 2, a.Gaps[0].Size)
 	require.Equal(t, 10*time.Minute-20*time.Second, a.Gaps[0].To.Sub(a.Gaps[0].From))
 	require.Equal(t, 10*time.Second, a.Gaps[0].Interval)
+}
+
+// A log that says that it signs, and has no checkpoints.
+func TestLogThatShouldHaveCheckpoints(t *testing.T) {
+	l := gapLog(t)
+	dir := t.TempDir()
+	l.save(t, dir, 0)
+	exit, a, says := l.anchorOf(t, dir, "--key", l.vkey)
+	require.Equal(t, exitUnanchored, exit)
+	require.Equal(t, "the key", a.LogSays)
+	require.Contains(t, says, "Nothing is proven: there is no checkpoint that the given key has signed. The log itself says that it signs with the key the key.")
 }
 
 // A clock that was set back while nobody had the log open is told of, and is no
