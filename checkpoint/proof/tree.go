@@ -30,6 +30,7 @@ type Options struct {
 	Keep     bool
 	FileMode fs.FileMode // of the file, if it is made; 0: 0600
 	Tail     *Tail       // gives entries that need not be read back; nil: none does
+	Stop     func() bool // ends what takes long, with [ErrStopped]; nil: nothing does
 }
 
 // Tree makes proofs of a log. One goroutine at a time may use it.
@@ -37,6 +38,7 @@ type Tree struct {
 	nodes    *nodes
 	segments segments
 	tail     *Tail
+	stop     func() bool
 	size     int64 // entries that may be read
 	loaded   bool  // the file was looked into, or is not to be
 
@@ -54,6 +56,9 @@ type block struct {
 // not the log of which the checkpoint was made.
 var ErrRoot = errors.New("the entries do not give the checkpoint's root")
 
+// ErrStopped says that [Options.Stop] wanted it.
+var ErrStopped = errors.New("stopped while the tree was computed")
+
 // Open opens the tree of a log. Nothing is read yet.
 func Open(o Options) (*Tree, error) {
 	if o.FileMode == 0 {
@@ -62,11 +67,14 @@ func Open(o Options) (*Tree, error) {
 	if o.Tail == nil {
 		o.Tail = new(Tail)
 	}
+	if o.Stop == nil {
+		o.Stop = func() bool { return false }
+	}
 	n, err := openNodes(o.FS, o.Folder, o.Keep, o.FileMode)
 	if err != nil {
 		return nil, err
 	}
-	return &Tree{nodes: n, segments: segments{fsys: o.FS, folder: o.Folder, o: o.Read}, tail: o.Tail}, nil
+	return &Tree{nodes: n, segments: segments{fsys: o.FS, folder: o.Folder, o: o.Read}, tail: o.Tail, stop: o.Stop}, nil
 }
 
 // Close closes the files.
@@ -128,6 +136,9 @@ func (t *Tree) extend(size int64) error {
 		}
 	}
 	for b := t.nodes.blocks; b < blocks; b++ {
+		if t.stop() {
+			return ErrStopped
+		}
 		leaves, err := t.block(b)
 		if err != nil {
 			return err

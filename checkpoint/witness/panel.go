@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -54,6 +55,7 @@ type Panel struct {
 	tail    proof.Tail
 	members []*member
 
+	closed atomic.Bool
 	treeMu sync.Mutex // guards both below
 	tree   *proof.Tree
 	of     string // origin
@@ -87,16 +89,24 @@ func NewPanel(o PanelOptions) *Panel {
 	return p
 }
 
-// Close closes files and connections. Nothing else may be under way.
+// Close closes files and connections; no file is touched after it. What is under
+// way fails.
 func (p *Panel) Close() error {
+	p.closed.Store(true)
 	for _, m := range p.members {
 		m.Client.Close()
 	}
+	p.treeMu.Lock()
+	defer p.treeMu.Unlock()
 	if p.tree == nil {
 		return nil
 	}
-	return p.tree.Close()
+	t := p.tree
+	p.tree, p.of = nil, ""
+	return t.Close()
 }
+
+var errClosed = errors.New("the log is being closed")
 
 // Append takes the hashes of synced entries, as [chain.Options.Synced] is told
 // them. It is cheap.
@@ -316,6 +326,9 @@ func (p *Panel) synced() int64 {
 func (p *Panel) prove(origin string, tree tlog.Tree, old int64) (tlog.TreeProof, error) {
 	p.treeMu.Lock()
 	defer p.treeMu.Unlock()
+	if p.closed.Load() {
+		return nil, errClosed
+	}
 	if p.of != origin {
 		_, id, ok := checkpoint.SplitOrigin(origin)
 		if !ok {
@@ -328,7 +341,7 @@ func (p *Panel) prove(origin string, tree tlog.Tree, old int64) (tlog.TreeProof,
 			p.tree, p.of = nil, ""
 		}
 		t, err := proof.Open(proof.Options{
-			FS: p.o.FS, Folder: filepath.Join(p.o.Directory, id.String()), Keep: true, FileMode: p.o.FileMode, Tail: &p.tail,
+			FS: p.o.FS, Folder: filepath.Join(p.o.Directory, id.String()), Keep: true, FileMode: p.o.FileMode, Tail: &p.tail, Stop: p.closed.Load,
 		})
 		if err != nil {
 			return nil, err

@@ -54,7 +54,7 @@ The proof is by the newest checkpoint that covers the entry: with --key or
 			if err == nil {
 				var c checkpoint.Checkpoint
 				if c, err = pickCheckpoint(folder, kept, trust, l.Seq); err == nil {
-					file, err = prove(folder, l, c)
+					file, err = prove(cmd.Context(), folder, l, c)
 				}
 			}
 			a := access{folder: folder, action: "EXPORT", first: l.Seq, last: l.Seq, asked: args[0], format: "tlog-proof", err: err}
@@ -92,11 +92,11 @@ func writeProof(cmd *cobra.Command, name string, file []byte, l chain.Line) erro
 }
 
 // prove makes the proof of an entry by a checkpoint of its log.
-func prove(folder string, l chain.Line, c checkpoint.Checkpoint) ([]byte, error) {
+func prove(ctx context.Context, folder string, l chain.Line, c checkpoint.Checkpoint) ([]byte, error) {
 	if err := l.Check(chain.Head{Seq: l.Seq - 1, Hash: l.Prev}); err != nil {
 		return nil, &exitError{exitBroken, fmt.Errorf("entry %d is broken: %w", l.Seq, err)}
 	}
-	t, err := proof.Open(proof.Options{FS: durable.OS(), Folder: folder})
+	t, err := proof.Open(proof.Options{FS: durable.OS(), Folder: folder, Stop: func() bool { return ctx.Err() != nil }})
 	if err != nil {
 		return nil, readError(err)
 	}
@@ -104,6 +104,9 @@ func prove(folder string, l chain.Line, c checkpoint.Checkpoint) ([]byte, error)
 	p, err := t.Inclusion(tlog.Tree{N: int64(c.Size), Hash: c.Root}, l.Seq, l.Hash)
 	if errors.Is(err, proof.ErrRoot) {
 		return nil, &exitError{exitBroken, fmt.Errorf("the log is not the one of its checkpoint: %w", err)}
+	}
+	if errors.Is(err, proof.ErrStopped) {
+		err = context.Canceled
 	}
 	if err != nil {
 		return nil, readError(err)
