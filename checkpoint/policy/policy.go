@@ -70,9 +70,12 @@ func Parse(text []byte) (*Policy, error) {
 			p.Logs = append(p.Logs, l)
 			line = ""
 		case len(fields) > 2 && fields[0] == "witness":
-			w, err := parseWitness(fields[1:])
+			w, err := ParseWitness(fields[1], fields[2])
+			if err == nil && len(fields) > 3 {
+				w.URL, err = fields[3], CheckURL(fields[3])
+			}
 			if err != nil {
-				return nil, fmt.Errorf("line %d: %w", i+1, err)
+				return nil, fmt.Errorf("line %d: witness %s: %w", i+1, fields[1], err)
 			}
 			p.Witnesses = append(p.Witnesses, w)
 		}
@@ -101,20 +104,13 @@ func ParseLog(vkey string) (Log, error) {
 	return Log{VKey: vkey, name: v.Name(), key: ed25519.PublicKey(raw[1:])}, nil
 }
 
-func parseWitness(fields []string) (Witness, error) {
-	w := Witness{Name: fields[0], VKey: fields[1]}
-	v, err := torchwood.NewCosignatureVerifier(w.VKey)
+// ParseWitness makes a witness of its name in a policy and its vkey of type 0x04.
+func ParseWitness(name, vkey string) (Witness, error) {
+	v, err := torchwood.NewCosignatureVerifier(vkey)
 	if err != nil {
-		return Witness{}, fmt.Errorf("couldn't read key of witness %s, %q: %w", w.Name, w.VKey, err)
+		return Witness{}, fmt.Errorf("couldn't read witness key %q: %w", vkey, err)
 	}
-	w.Verifier = v
-	if len(fields) > 2 {
-		if err := CheckURL(fields[2]); err != nil {
-			return Witness{}, fmt.Errorf("witness %s: %w", w.Name, err)
-		}
-		w.URL = fields[2]
-	}
-	return w, nil
+	return Witness{Name: name, VKey: vkey, Verifier: v}, nil
 }
 
 // CheckURL tells whether a URL can be that of a witness.

@@ -120,7 +120,7 @@ func TestPolicyNamesTheBadLine(t *testing.T) {
 	for text, want := range map[string]string{
 		"log nonsense\nquorum none":                             "line 1: couldn't read log key",
 		"\nlog " + w + "\nquorum none":                          "line 2: couldn't read log key",
-		"log " + k + "\nwitness w " + k + "\nquorum w":          "line 2: couldn't read key of witness w",
+		"log " + k + "\nwitness w " + k + "\nquorum w":          "line 2: witness w: couldn't read witness key",
 		"witness w " + w + " ftp://example.com\nquorum w":       "line 1: witness w: ",
 		"witness w " + w + " http://example.com/?x=1\nquorum w": "line 1: witness w: ",
 		"log " + k + "\n\nwitness w\nquorum w":                  "line 3: invalid witness definition",

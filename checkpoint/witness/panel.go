@@ -30,7 +30,7 @@ const (
 	longestDelay = time.Minute
 )
 
-// PanelOptions are a log's witnesses. FS, Directory, Key, Members and Policy must
+// PanelOptions are a log's witnesses. Directory, Key, Members and Policy must
 // be set.
 type PanelOptions struct {
 	FS        durable.FS
@@ -79,6 +79,9 @@ type member struct {
 
 // NewPanel asks nobody yet.
 func NewPanel(o PanelOptions) *Panel {
+	if o.FS == nil {
+		o.FS = durable.OS()
+	}
 	if o.Notice == nil {
 		o.Notice = func(chain.Notice) {}
 	}
