@@ -6,6 +6,8 @@ GOFUMPT      = go run mvdan.cc/gofumpt@v0.12.0
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 TELEMETRYGEN = github.com/open-telemetry/opentelemetry-collector-contrib/cmd/telemetrygen
 TELEMETRYGEN_VERSION = v0.161.0
+FSCK                 = github.com/transparency-dev/tessera/cmd/fsck
+FSCK_VERSION         = v1.0.4
 
 # make run on other ports: make run OTLP_GRPC_PORT=14317
 export OTLP_GRPC_PORT  ?= 4317
@@ -62,7 +64,7 @@ fuzz: ## each fuzz target for a minute (FUZZTIME=); what it finds is kept in tes
 	done
 
 .PHONY: e2e
-e2e: build bin/.telemetrygen-$(TELEMETRYGEN_VERSION) ## the built collector against real clients, signals, kill -9 and a hung disk
+e2e: build bin/.telemetrygen-$(TELEMETRYGEN_VERSION) bin/.fsck-$(FSCK_VERSION) ## the built collector against real clients, signals, kill -9 and a hung disk
 	@for tool in curl jq python3 strace; do \
 		command -v $$tool >/dev/null || { echo "make e2e needs $$tool (apt-get install curl jq python3 strace)" >&2; exit 1; }; done
 	go -C e2e test -count=1 -timeout 15m $(TESTFLAGS) ./...
@@ -76,12 +78,18 @@ STALL ?= 60
 CRASH ?= (PowerCuts|Fault)
 
 .PHONY: crash
-crash: build bin/.telemetrygen-$(TELEMETRYGEN_VERSION) ## as root: power cuts, failing system calls, full disks, meddling, stalls (CUTS=200)
+crash: build bin/.telemetrygen-$(TELEMETRYGEN_VERSION) bin/.fsck-$(FSCK_VERSION) ## as root: power cuts, failing system calls, full disks, meddling, stalls (CUTS=200)
 	CUTS=$(CUTS) SEED=$(SEED) CALLS=$(CALLS) STALL=$(STALL) go -C e2e test -count=1 -timeout 60m $(TESTFLAGS) -run '^Test$(CRASH)' .
 
 bin/.telemetrygen-$(TELEMETRYGEN_VERSION): Makefile
 	@mkdir -p bin && rm -f bin/.telemetrygen-*
 	GOBIN=$(CURDIR)/bin go install $(TELEMETRYGEN)@$(TELEMETRYGEN_VERSION)
+	@touch $@
+
+# The stock checker of tlog-tiles, unmodified, and no dependency of any go.mod here.
+bin/.fsck-$(FSCK_VERSION): Makefile
+	@mkdir -p bin && rm -f bin/.fsck-*
+	GOBIN=$(CURDIR)/bin go install $(FSCK)@$(FSCK_VERSION)
 	@touch $@
 
 # Where make bench writes: the disk that is measured. A full run: make bench BENCHFLAGS='-rounds 9 -time 2s -sets required,built,peers,growth'

@@ -28,11 +28,33 @@ type checkpointConfig struct {
 	Heartbeat time.Duration `mapstructure:"heartbeat"`
 	// Copies are folders that get the newest checkpoint, too, best of other machines.
 	Copies []string `mapstructure:"copies"`
+	// Witnesses cosign checkpoints.
+	Witnesses []witnessConfig `mapstructure:"witnesses"`
+	// Policy says which of them must have cosigned, in the lines of a C2SP tlog-policy after one for
+	// each witness: groups and a quorum. Empty (default): all.
+	Policy string `mapstructure:"policy"`
+	// WitnessTimeout is how long a witness may take to answer. 100ms to 1m, default 10s.
+	WitnessTimeout time.Duration `mapstructure:"witness_timeout"`
+	// RequireWitness has every sync last until the policy's quorum has cosigned what it covers.
+	// Default false.
+	RequireWitness bool `mapstructure:"require_witness"`
+}
+
+// witnessConfig is one that cosigns checkpoints.
+type witnessConfig struct {
+	// Name is what the policy calls it. Empty (default): the name of its key.
+	Name string `mapstructure:"name"`
+	// Key is its verifier key, as auditlog witness prints it.
+	Key string `mapstructure:"key"`
+	// URL is what add-checkpoint is below.
+	URL string `mapstructure:"url"`
+	// MonitoringURL is where it tells its newest checkpoints. Empty (default): URL.
+	MonitoringURL string `mapstructure:"monitoring_url"`
 }
 
 // Unmarshal fills in the defaults of a section that is there.
 func (c *checkpointConfig) Unmarshal(conf *confmap.Conf) error {
-	*c = checkpointConfig{Interval: 10 * time.Second, Heartbeat: 5 * time.Minute}
+	*c = checkpointConfig{Interval: 10 * time.Second, Heartbeat: 5 * time.Minute, WitnessTimeout: 10 * time.Second, Witnesses: []witnessConfig{}}
 	return conf.Unmarshal(c)
 }
 
@@ -42,7 +64,16 @@ func (c *checkpointConfig) options() *exporter.Checkpoint {
 	}
 	return &exporter.Checkpoint{
 		Origin: c.Origin, KeyFile: c.KeyFile, Key: c.Key, Interval: c.Interval, Heartbeat: c.Heartbeat, Copies: slices.Clone(c.Copies),
+		Witnesses: c.witnesses(),
 	}
+}
+
+func (c *checkpointConfig) witnesses() exporter.Witnesses {
+	w := exporter.Witnesses{Policy: c.Policy, Timeout: c.WitnessTimeout, Require: c.RequireWitness}
+	for _, one := range c.Witnesses {
+		w.List = append(w.List, exporter.Witness{Name: one.Name, Key: one.Key, URL: one.URL, Monitoring: one.MonitoringURL})
+	}
+	return w
 }
 
 func (c *checkpointConfig) validate() error {
@@ -52,6 +83,7 @@ func (c *checkpointConfig) validate() error {
 	errs := []error{
 		exporter.CheckCheckpoint(c.options()),
 		lasting("checkpoint.interval", c.Interval, 100*time.Millisecond, 24*time.Hour),
+		lasting("checkpoint.witness_timeout", c.WitnessTimeout, 100*time.Millisecond, time.Minute),
 		lasting("checkpoint.heartbeat", c.Heartbeat, time.Second, 24*time.Hour),
 	}
 	for i, dir := range c.Copies {
@@ -71,4 +103,8 @@ func (c *checkpointConfig) note(settings map[string]string) {
 	settings["checkpoint.interval"] = c.Interval.String()
 	settings["checkpoint.heartbeat"] = c.Heartbeat.String()
 	settings["checkpoint.copies"] = strconv.Itoa(len(c.Copies))
+	if len(c.Witnesses) > 0 {
+		settings["checkpoint.witnesses"] = strconv.Itoa(len(c.Witnesses))
+		settings["checkpoint.require_witness"] = strconv.FormatBool(c.RequireWitness)
+	}
 }

@@ -90,6 +90,11 @@ uhWoiOy1cnrWM91ybhUxahzGwlREC64+VUHMQWqXMkRR+5rGEpkx6QSpFw==
 			l.ValueKiB, l.IdentityBytes, l.Attributes, l.Depth, l.RecordKiB = 1, 64, 16, 1, 256
 			require.NoError(t, confmap.NewFromStringMap(map[string]any{"checkpoint": map[string]any{
 				"origin": "example.com/audit", "key_file": "/etc/otelcol/audit.key", "interval": "1s", "heartbeat": "1m", "copies": []any{"/mnt/other"},
+				"witnesses": []any{
+					map[string]any{"key": "w0+90628d82+BEy1q/atefv1q7zK/MJp2FzSZR7UuIW1hp8kGu3wpbop", "url": "https://w.example/a", "monitoring_url": "https://w.example/b"},
+					map[string]any{"name": "other", "key": "w0+90628d82+BEy1q/atefv1q7zK/MJp2FzSZR7UuIW1hp8kGu3wpbop", "url": "http://127.0.0.1:7380"},
+				},
+				"policy": "group any any w0 other\nquorum any\n", "witness_timeout": "1s", "require_witness": true,
 			}}).Unmarshal(c))
 			require.NoError(t, confmap.NewFromStringMap(map[string]any{"idempotency": map[string]any{
 				"horizon": "1h", "max_records": 100_000, "keys": []any{"my.id"},

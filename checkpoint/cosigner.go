@@ -87,9 +87,37 @@ func (c *cosigner) run(ctx context.Context) {
 	}
 }
 
+// cosignPatience is how long the end waits for the last checkpoint to be cosigned.
+const cosignPatience = time.Second
+
+// awaitCosigned gives the witnesses a moment for the last checkpoint, so that the
+// end of a log that was closed in order is vouched for, too.
+func (n *Notary) awaitCosigned() {
+	if n.cosigner.in == nil || n.last == nil {
+		return
+	}
+	t := time.NewTimer(cosignPatience)
+	defer t.Stop()
+	for {
+		select {
+		case r := <-n.cosigner.out:
+			n.keep(r)
+			if r.Size >= n.last.Size {
+				return
+			}
+		case err := <-n.cosigner.broken:
+			n.report(err)
+			return
+		case <-t.C:
+			n.notice("the last checkpoint is not cosigned yet", map[string]any{"size": n.last.Size})
+			return
+		}
+	}
+}
+
 // give hands on a checkpoint that has more signatures than before.
 func (c *cosigner) give(r Record, note []byte) {
-	if note == nil {
+	if len(note) <= len(r.Note) {
 		return
 	}
 	with, err := Parse(note)

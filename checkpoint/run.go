@@ -33,6 +33,7 @@ func (n *Notary) run() {
 	if final && n.entered {
 		n.grower.stopAt(n.valve.stop)
 		n.report(n.step(true))
+		n.awaitCosigned()
 	}
 	n.queue.close()
 	n.copier.end()

@@ -3,6 +3,7 @@ module github.com/otelaudit/auditexporter/e2e
 go 1.26.0
 
 require (
+	filippo.io/torchwood v0.9.0
 	github.com/stretchr/testify v1.12.1
 	go.opentelemetry.io/collector/pdata v1.66.0
 	go.opentelemetry.io/contrib/bridges/otelslog v0.20.1
@@ -13,7 +14,13 @@ require (
 	go.opentelemetry.io/otel/sdk v1.46.0
 	go.opentelemetry.io/otel/sdk/log v0.22.0
 	go.uber.org/zap v1.28.0
+	golang.org/x/mod v0.42.0
 	google.golang.org/grpc v1.83.2
+)
+
+require (
+	golang.org/x/crypto v0.57.0 // indirect
+	golang.org/x/sync v0.23.0 // indirect
 )
 
 require (

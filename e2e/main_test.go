@@ -31,7 +31,7 @@ var root = func() string {
 func bin(name string) string { return filepath.Join(root, "bin", name) }
 
 func TestMain(m *testing.M) {
-	for _, needed := range []string{bin("otelcol-audit"), bin("auditlog"), bin("telemetrygen"), "curl", "jq", "python3", "strace"} {
+	for _, needed := range []string{bin("otelcol-audit"), bin("auditlog"), bin("telemetrygen"), bin("fsck"), "curl", "jq", "python3", "strace"} {
 		if _, err := exec.LookPath(needed); err != nil {
 			fmt.Fprintf(os.Stderr, "%v\nrun these tests with: make e2e\n", err)
 			os.Exit(1)

@@ -158,7 +158,7 @@ func (w witnessOf) awaitSeen(t *testing.T, p *party, size int) {
 	require.Eventually(t, func() bool { _, n := w.seen(t, p); return n >= size }, 20*time.Second, 50*time.Millisecond)
 }
 
-func fill(t *testing.T, c *collector.Collector, name string, requests int) {
+func pour(t *testing.T, c *collector.Collector, name string, requests int) {
 	t.Helper()
 	l := &load{name: name, connections: 1, requests: requests, batch: 3}
 	require.Empty(t, l.run(t.Context(), c.GRPC))
@@ -171,8 +171,8 @@ func TestWitnessesRefuseTheSecondOfTwoHistories(t *testing.T) {
 	a, b := newParty(t, "example.com/audit/a"), newParty(t, "example.com/audit/b")
 	ofA, ofB := startWitness(t, "witness.b.example.com", a.vkey), startWitness(t, "witness.a.example.com", b.vkey)
 	ca, cb := a.start(t, ofA.section()), b.start(t, ofB.section())
-	fill(t, ca, "a", 20)
-	fill(t, cb, "b", 20)
+	pour(t, ca, "a", 20)
+	pour(t, cb, "b", 20)
 	ofA.awaitSeen(t, a, 61)
 	ofB.awaitSeen(t, b, 61)
 	stop(t, cb)
@@ -187,7 +187,7 @@ func TestWitnessesRefuseTheSecondOfTwoHistories(t *testing.T) {
 
 	// The first that goes on is followed.
 	ca = a.start(t, ofA.section())
-	fill(t, ca, "on", 10)
+	pour(t, ca, "on", 10)
 	ofA.awaitSeen(t, a, shared+30)
 	stop(t, ca)
 	text, size := ofA.seen(t, a)
@@ -195,12 +195,12 @@ func TestWitnessesRefuseTheSecondOfTwoHistories(t *testing.T) {
 
 	// The second meets a witness that has more: it takes requests and signs nothing.
 	cs := short.start(t, ofA.section())
-	fill(t, cs, "short", 1)
+	pour(t, cs, "short", 1)
 	require.Eventually(t, func() bool { return strings.Contains(cs.Log(), "the log was cut") }, 20*time.Second, 50*time.Millisecond)
 	stop(t, cs)
 	// The third grows past it without a witness, and then asks for one.
 	cw := away.start(t, "")
-	fill(t, cw, "away", 60)
+	pour(t, cw, "away", 60)
 	stop(t, cw)
 	cw = away.start(t, ofA.section())
 	require.Eventually(t, func() bool { return strings.Contains(cw.Log(), "the log is another") }, 20*time.Second, 50*time.Millisecond)
@@ -231,7 +231,7 @@ func TestRequiredWitness(t *testing.T) {
 	w := startWitness(t, "w.example.com", p.vkey)
 	c := p.start(t, w.section()+"      require_witness: true\n    flush: {mode: immediate}\n")
 	for i := range 5 {
-		fill(t, c, fmt.Sprint("r", i), 1)
+		pour(t, c, fmt.Sprint("r", i), 1)
 		_, size := w.seen(t, p)
 		require.GreaterOrEqual(t, size, 1+3*(i+1))
 	}
@@ -250,6 +250,6 @@ func TestRequiredWitness(t *testing.T) {
 	require.True(t, c.Ended())
 
 	c = p.start(t, w.section()+"      require_witness: true\n    flush: {mode: immediate}\n")
-	fill(t, c, "again", 1)
+	pour(t, c, "again", 1)
 	stop(t, c)
 }

@@ -20,6 +20,7 @@ type Checkpoint struct {
 	Key                 configopaque.String
 	Interval, Heartbeat time.Duration
 	Copies              []string // folders
+	Witnesses           Witnesses
 }
 
 // CheckCheckpoint names what is wrong by its YAML key. It reads no file; nil is right.
@@ -30,6 +31,9 @@ func CheckCheckpoint(c *Checkpoint) error {
 	var errs []error
 	if err := checkpoint.CheckName(c.Origin); err != nil {
 		errs = append(errs, fmt.Errorf("checkpoint.origin: %w, such as example.com/audit", err))
+	}
+	if _, err := c.Witnesses.policy(); err != nil {
+		errs = append(errs, err)
 	}
 	switch {
 	case (c.KeyFile == "") == (c.Key == ""):
@@ -87,11 +91,26 @@ func (a *audit) openSigned(ctx context.Context, o chain.Options, open func(conte
 	if a.notaryOptions == nil {
 		return open(ctx, o)
 	}
-	n := checkpoint.NewNotary(*a.notaryOptions)
-	o.Anchor, o.LetGo = n.Anchor, n.LetGo
+	no := *a.notaryOptions
+	p, err := a.panel(no.Key)
+	if err != nil {
+		return nil, err
+	}
+	if p != nil {
+		no.Witnesses = p
+	}
+	n := checkpoint.NewNotary(no)
+	o.Anchor = n.Anchor
+	o.LetGo = func(closed bool) {
+		n.LetGo(closed)
+		a.letWitnessesGo(p)
+	}
 	told := o.Synced
 	o.Synced = func(first uint64, hashes []chain.Hash) {
 		n.Synced(first, hashes)
+		if p != nil {
+			p.Append(first, hashes)
+		}
 		if told != nil {
 			told(first, hashes)
 		}
@@ -104,7 +123,11 @@ func (a *audit) openSigned(ctx context.Context, o chain.Options, open func(conte
 		return nil, errors.Join(err, l.Abandon())
 	}
 	a.notary.Store(n)
-	return &notarised{auditLog: l, notary: n}, nil
+	signed := &notarised{auditLog: l, notary: n}
+	if p != nil && a.o.Checkpoint.Witnesses.Require {
+		return newWitnessed(signed, n, p, a.o.ShutdownTimeout), nil
+	}
+	return signed, nil
 }
 
 // notarised is a log that has a checkpoint signed when a segment is sealed. Its notary signs the others by

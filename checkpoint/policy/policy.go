@@ -18,10 +18,12 @@
 package policy
 
 import (
+	"crypto"
 	"crypto/ed25519"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"regexp"
 	"strings"
@@ -147,16 +149,33 @@ func (l Log) Verifier(origin string) (v note.Verifier, ok bool) {
 // signature of a key that stands for the origin, and the quorum of cosignatures.
 // It is an error if no log of the policy does.
 func (p *Policy) For(origin string) (torchwood.Policy, error) {
-	var logs []torchwood.Policy
+	var logs, times []torchwood.Policy
 	for _, l := range p.Logs {
 		if v, ok := l.Verifier(origin); ok {
+			own, err := torchwood.NewCosignatureSigner(origin, publicKey(l.key))
+			if err != nil {
+				return nil, err
+			}
+			times = append(times, torchwood.SingleVerifierPolicy(own.Verifier()))
 			logs = append(logs, torchwood.ThresholdPolicy(2, torchwood.OriginPolicy(origin), torchwood.SingleVerifierPolicy(v)))
 		}
 	}
 	if len(logs) == 0 {
 		return nil, fmt.Errorf("the policy has no log key for origin %q", origin)
 	}
-	return torchwood.ThresholdPolicy(2, torchwood.ThresholdPolicy(1, logs...), p.quorum), nil
+	// The line by which the log states the time need not be there, but is checked if it is.
+	return torchwood.ThresholdPolicy(3, torchwood.ThresholdPolicy(1, logs...), p.quorum, torchwood.ThresholdPolicy(0, times...)), nil
+}
+
+// publicKey lets the maker of a cosignature's signer be used for its verifier.
+type publicKey ed25519.PublicKey
+
+// Public implements [crypto.Signer].
+func (k publicKey) Public() crypto.PublicKey { return ed25519.PublicKey(k) }
+
+// Sign implements [crypto.Signer].
+func (k publicKey) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	return nil, errors.New("the private key is not there")
 }
 
 // Quorum returns nil if verified signatures hold the cosignatures that the

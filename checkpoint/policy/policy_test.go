@@ -94,6 +94,8 @@ func TestPolicyDemandsLogAndQuorum(t *testing.T) {
 		{"signed under another origin", checkpoint(t, origin, k.as(t, name), w1, w2), false},
 		{"another name", checkpoint(t, "example.com/other", k.as(t, "example.com/other"), w1, w2), false},
 		{"no log id", checkpoint(t, name+"/x", k.as(t, name+"/x"), w1, w2), false},
+		{"the log's time", checkpoint(t, origin, by, w1, w2, times(t, k.private)), true},
+		{"the log's time of another's key", checkpoint(t, origin, by, w1, w2, forged{times(t, k.private)}), false},
 		{"witness of another key", checkpoint(t, origin, by, w1, newWitness(t, "w2")), false},
 	} {
 		_, _, err := p.Verify(c.note)
@@ -132,4 +134,22 @@ func TestPolicyNamesTheBadLine(t *testing.T) {
 		_, err := policy.Parse([]byte(text))
 		require.ErrorContains(t, err, want, strings.ReplaceAll(text, "\n", "|"))
 	}
+}
+
+// times is how a log states the time.
+func times(t *testing.T, key ed25519.PrivateKey) note.Signer {
+	s, err := torchwood.NewCosignatureSigner(origin, key)
+	require.NoError(t, err)
+	return s
+}
+
+// forged signs something else.
+type forged struct{ note.Signer }
+
+func (f forged) Sign(msg []byte) ([]byte, error) {
+	sig, err := f.Signer.Sign(msg)
+	if err == nil {
+		sig[20] ^= 1
+	}
+	return sig, err
 }
