@@ -3,7 +3,6 @@ package exporter
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -38,13 +37,12 @@ type place struct {
 
 // idClaim is the ids of one request. What happens to it happens once.
 type idClaim struct {
-	ids      []identity // guarded by claims.mu while others can see them
-	critical bool
-	handed   bool          // to the log, so that what becomes of it is told
-	acked    bool          // its entries are acknowledged
-	synced   bool          // and synced, or all its records stand in the log already
-	over     bool          // it is synced, or its entries are not in the log
-	changed  chan struct{} // closed at the next change; nil if nobody waits
+	ids     []identity    // guarded by claims.mu while others can see them
+	handed  bool          // to the log, so that what becomes of it is told
+	acked   bool          // its entries are acknowledged
+	synced  bool          // and synced, or all its records stand in the log already
+	over    bool          // it is synced, or its entries are not in the log
+	changed chan struct{} // closed at the next change; nil if nobody waits
 }
 
 func newClaims(e *encoder, keys []string, timeout time.Duration) *claims {
@@ -64,7 +62,7 @@ func (k *claims) judge(ctx context.Context, c *idClaim) error {
 	k.claim(c)
 	err := k.compare(ctx, c)
 	if err == nil {
-		err = k.await(ctx, c, false)
+		err = k.await(ctx, c)
 	}
 	if err != nil {
 		k.drop(c)
@@ -188,25 +186,26 @@ func (k *claims) look(ctx context.Context, c *idClaim, keys func(i *identity, se
 	}
 }
 
-// await waits until all that c is judged by is acknowledged, or synced.
-func (k *claims) await(ctx context.Context, c *idClaim, synced bool) error {
+// await waits until all that c is judged by is acknowledged, as its flush mode demands: what waits for a
+// sync is synced then, and what does not is exposed and counted, so that c adds nothing to it.
+func (k *claims) await(ctx context.Context, c *idClaim) error {
 	for n := range c.ids {
 		i := &c.ids[n]
 		if i.of == nil || i.of == c {
 			continue
 		}
-		if err := k.awaitOne(ctx, i, synced); err != nil {
+		if err := k.awaitOne(ctx, i); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (k *claims) awaitOne(ctx context.Context, i *identity, synced bool) error {
+func (k *claims) awaitOne(ctx context.Context, i *identity) error {
 	for {
 		k.mu.Lock()
 		other, changed, sick, sickened := i.of, i.of.changed, k.sick, k.sickened
-		ready := other.over || other.acked && !synced
+		ready := other.over || other.acked
 		stands := ready && (!other.over || other.synced) && other.ids[i.ofAt].verdict != verdictDuplicate
 		if !ready && changed == nil {
 			changed = make(chan struct{})
@@ -267,20 +266,11 @@ func (k *claims) drop(c *idClaim) {
 	}
 }
 
-// criticalBefore tells whether c was judged by a critical request that is not synced yet.
-func (k *claims) criticalBefore(c *idClaim) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return slices.ContainsFunc(c.ids, func(i identity) bool {
-		return i.of != nil && i.of != c && !i.of.over && i.of.critical
-	})
-}
-
 // submit is called before b, which has the entries of c, is handed on.
-func (k *claims) submit(c *idClaim, b *chain.Batch, critical bool) {
+func (k *claims) submit(c *idClaim, b *chain.Batch) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	c.critical, c.handed = critical, true
+	c.handed = true
 	k.batches[b] = c
 }
 
@@ -359,4 +349,11 @@ func (k *claims) setSick(err error) {
 		k.sickened = make(chan struct{})
 	}
 	k.sick = err
+}
+
+// end has nobody wait any more: the log is closed, or given up with entries that are not synced.
+func (k *claims) end() {
+	if k != nil {
+		k.setSick(&flush.UnavailableError{Reason: flush.ReasonClosing})
+	}
 }

@@ -64,11 +64,6 @@ func (a *audit) takeClaimed(ctx context.Context, g *gate, logs plog.Logs, n int,
 		return found{}, &conflictError{records: n, conflicts: int(conflicts)}
 	}
 	if int(duplicates) == n {
-		if a.waits(k.criticalBefore(c)) {
-			if err := k.await(ctx, c, true); err != nil {
-				return found{}, err
-			}
-		}
 		return found{duplicates: duplicates}, nil
 	}
 	f, err := a.takeAll(ctx, g, logs, n, c)
@@ -76,13 +71,12 @@ func (a *audit) takeClaimed(ctx context.Context, g *gate, logs plog.Logs, n int,
 	return f, err
 }
 
-// submit hands b to the log. What c was judged by stands there before, so that a sync of b covers it.
+// submit hands b, the entries of c if there is one, to the log.
 func (a *audit) submit(ctx context.Context, g *gate, b *chain.Batch, c *idClaim, critical bool) error {
 	if c == nil {
 		return g.committer.Submit(ctx, b, critical)
 	}
-	critical = critical || a.claims.criticalBefore(c)
-	a.claims.submit(c, b, critical)
+	a.claims.submit(c, b)
 	err := g.committer.Submit(ctx, b, critical)
 	if err == nil {
 		a.claims.acknowledged(c)
@@ -103,11 +97,6 @@ func (a *audit) recognise(o Idempotency) {
 		a.health.state(s)
 		k.state(s)
 	}
-}
-
-// waits tells whether a request must be synced before it is acknowledged.
-func (a *audit) waits(critical bool) bool {
-	return a.flush.Mode == flush.Immediate || a.flush.Mode == flush.Hybrid && critical && a.o.CriticalImmediate
 }
 
 // identities are a claim's, nil if there is none.

@@ -116,6 +116,7 @@ func (a *audit) shutdown(ctx context.Context) error {
 	a.refusals.end(ctx, g.committer)
 	a.withhold.end(ctx)
 	err := g.committer.Close(ctx)
+	a.claims.end()
 	info := g.log.Info()
 	if err == nil {
 		a.logger.Info("The audit log is closed.", zap.Stringer("log_id", info.LogID),
