@@ -313,3 +313,26 @@ func TestDrillBytesCutOff(t *testing.T) {
 		require.NoError(t, os.Remove(path))
 	}
 }
+
+// Synced entries are made to look torn and the mark is removed, so that the next
+// opening cuts them, declares it, and goes on: the chain holds, the checkpoints say
+// what is gone.
+func TestCutEntryUnderACheckpoint(t *testing.T) {
+	t.Parallel()
+	l := newDrillLog(t)
+	c, dir := *l, t.TempDir()
+	c.segments = l.segments[:1]
+	k := len(c.segments[0].lines)
+	c.segments[0].lines = slices.Clone(c.segments[0].lines)
+	c.segments[0].lines[k-1] = bytes.Replace(c.segments[0].lines[k-1], []byte(`"n":`), []byte(`"m":`), 1)
+	c.save(t, dir, k)
+	w, err := chain.Open(t.Context(), chain.Options{Directory: dir})
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	v := verdictOf(t, dir, "--chain-only")
+	require.Equal(t, exitOK, v.Exit)
+	require.Len(t, v.Logs[0].Cuts, 1)
+	exit, a, _ := c.anchorOf(t, dir, "--key", l.vkey)
+	require.Equal(t, exitBroken, exit)
+	require.Equal(t, firstUntrusted(l.upTo(k), k), a.FirstUntrusted)
+}
