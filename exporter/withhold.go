@@ -156,7 +156,7 @@ func (h *withholding) attach(l auditLog) (*withheldLog, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := withhold.OpenStore(fsys, h.o.KeyStore, key, h.o.Worm)
+	store, err := withhold.OpenStore(fsys, h.o.KeyStore, key, &h.o.Worm)
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,14 @@ type ID [16]byte
 // String returns id as 32 lower-case hex digits.
 func (id ID) String() string { return hex.EncodeToString(id[:]) }
 
+// ParseID reads 32 lower-case hex digits.
+func ParseID(s string) (id ID, err error) {
+	if b, err := hex.DecodeString(s); err != nil || copy(id[:], b) != len(b) || id.String() != s {
+		return ID{}, errors.New("not 32 lower-case hex digits")
+	}
+	return id, nil
+}
+
 // Key is a subject's key. It is immutable and safe for concurrent use.
 type Key struct {
 	id   ID

@@ -305,3 +305,7 @@ func readFrame(in io.Reader, buf *[]byte) (f Frame, ok bool, err error) {
 	}
 	return Frame{Event: ID(b[4:20]), Key: ID(b[20:36]), Sealed: b[36:end]}, true, nil
 }
+
+// IsMalformed tells whether err says that a file is none of openings, or that its
+// beginning was torn.
+func IsMalformed(err error) bool { return errors.Is(err, errHeader) }

@@ -10,6 +10,8 @@ import (
 	"github.com/otelaudit/auditexporter/withhold"
 )
 
+var never, always = false, true
+
 const (
 	keysDir = "/keys"
 	logDir  = "/audit/log"
@@ -33,7 +35,7 @@ func machine(t testing.TB) *faultfs.FS {
 
 func open(t testing.TB, f *faultfs.FS) *withhold.Store {
 	t.Helper()
-	s, err := withhold.OpenStore(f, keysDir, nil, false)
+	s, err := withhold.OpenStore(f, keysDir, nil, &never)
 	require.NoError(t, err)
 	return s
 }

@@ -46,8 +46,9 @@ type cached struct {
 }
 
 // OpenStore locks the key store in folder and opens it, or makes it. key is its
-// key-encryption key, nil: none. worm says whether something may be erased from now on.
-func OpenStore(fsys durable.FS, folder string, key []byte, worm bool) (*Store, error) {
+// key-encryption key, nil: none. worm says whether erasing is forbidden from now on; nil: as
+// it was.
+func OpenStore(fsys durable.FS, folder string, key []byte, worm *bool) (*Store, error) {
 	if err := makeFolder(fsys, folder); err != nil {
 		return nil, fmt.Errorf("couldn't make key store: %w", err)
 	}
@@ -69,7 +70,7 @@ func OpenStore(fsys durable.FS, folder string, key []byte, worm bool) (*Store, e
 }
 
 // open makes or reads the two files, root first: keys without it were never used.
-func (s *Store) open(key []byte, worm bool) error {
+func (s *Store) open(key []byte, worm *bool) error {
 	r, err := readRoot(s.fsys, s.folder)
 	var secret []byte
 	switch {
@@ -85,8 +86,11 @@ func (s *Store) open(key []byte, worm bool) error {
 			return err
 		}
 	}
-	if err != nil || r.Worm != worm {
-		r.Worm = worm
+	change := worm != nil && r.Worm != *worm
+	if change {
+		r.Worm = *worm
+	}
+	if err != nil || change {
 		if err := r.write(s.fsys, s.folder); err != nil {
 			return err
 		}

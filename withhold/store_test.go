@@ -96,7 +96,7 @@ func TestDestroy(t *testing.T) {
 
 func TestWorm(t *testing.T) {
 	f := machine(t)
-	s, err := withhold.OpenStore(f, keysDir, nil, true)
+	s, err := withhold.OpenStore(f, keysDir, nil, &always)
 	require.NoError(t, err)
 	id := s.Key("alice").ID()
 	require.ErrorIs(t, s.Destroy([]withhold.ID{id}), withhold.ErrWorm)
@@ -116,20 +116,20 @@ func TestKeyEncryptionKey(t *testing.T) {
 	f := machine(t)
 	key, err := withhold.ParseKey(" " + strings.Repeat("0f", 32) + "\n")
 	require.NoError(t, err)
-	s, err := withhold.OpenStore(f, keysDir, key, false)
+	s, err := withhold.OpenStore(f, keysDir, key, &never)
 	require.NoError(t, err)
 	id := s.Key("alice").ID()
 	keep(t, s)
-	_, err = withhold.OpenStore(f, keysDir, key, false)
+	_, err = withhold.OpenStore(f, keysDir, key, &never)
 	require.ErrorIs(t, err, durable.ErrLocked)
 	require.NoError(t, s.Close())
 	for want, wrong := range map[string][]byte{"not the one": make([]byte, 32), "none is given": nil} {
-		_, err = withhold.OpenStore(f, keysDir, wrong, false)
+		_, err = withhold.OpenStore(f, keysDir, wrong, &never)
 		require.ErrorContains(t, err, want)
 		_, err = withhold.OpenKeys(f, keysDir, wrong)
 		require.ErrorContains(t, err, want)
 	}
-	s, err = withhold.OpenStore(f, keysDir, key, false)
+	s, err = withhold.OpenStore(f, keysDir, key, &never)
 	require.NoError(t, err)
 	require.Equal(t, [16]byte(id), s.Key("alice").ID())
 	require.NoError(t, s.Close())
@@ -201,16 +201,16 @@ func TestForeignStores(t *testing.T) {
 	b := read(t, other, keysDir+"/keys")
 	require.NoError(t, f.Remove(keysDir+"/keys"))
 	write(t, f, keysDir+"/keys", b)
-	_, err := withhold.OpenStore(f, keysDir, nil, false)
+	_, err := withhold.OpenStore(f, keysDir, nil, &never)
 	require.ErrorContains(t, err, "not of this key store")
 	require.NoError(t, f.Remove(keysDir+"/root"))
-	_, err = withhold.OpenStore(f, keysDir, nil, false)
+	_, err = withhold.OpenStore(f, keysDir, nil, &never)
 	require.ErrorContains(t, err, "keys and no root")
 	for text, want := range map[string]string{
 		`{"v":2}`: "version 2", `{"v":1,"store":"x","secret":"y"}`: "malformed", `[]`: "malformed", "": "malformed",
 	} {
 		write(t, f, keysDir+"/root", []byte(text))
-		_, err = withhold.OpenStore(f, keysDir, nil, false)
+		_, err = withhold.OpenStore(f, keysDir, nil, &never)
 		require.ErrorContains(t, err, want)
 		require.NoError(t, f.Remove(keysDir+"/root"))
 	}
@@ -281,7 +281,7 @@ func life(t *testing.T, f *faultfs.FS) (alive, gone []withhold.Frame) {
 	var s *withhold.Store
 	for try := 0; ; try++ {
 		var err error
-		if s, err = withhold.OpenStore(f, keysDir, nil, false); err == nil {
+		if s, err = withhold.OpenStore(f, keysDir, nil, &never); err == nil {
 			break
 		}
 		require.Less(t, try, 2)

@@ -14,7 +14,8 @@ type answer struct {
 	// Says is, of each log, up to where what is proven by whose clock, and what not.
 	Says []string `json:"says,omitempty"`
 	chain.DirectoryReport
-	Anchors anchors `json:"anchors,omitempty"` // by log id
+	Anchors  anchors  `json:"anchors,omitempty"`  // by log id
+	Openings openings `json:"openings,omitempty"` // likewise
 }
 
 // decide gives the verdict. The worst that was found decides; broken is worse
@@ -81,6 +82,7 @@ func (a answer) print(p *printer) {
 	for _, l := range a.Logs {
 		printLog(p, l)
 		printAnchors(p, a.Anchors[l.LogID])
+		a.Openings[l.LogID].print(p)
 	}
 	for _, folder := range a.Unborn {
 		p.printf("folder %s: no log, but what a crash left when one was made", folder)

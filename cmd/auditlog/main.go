@@ -68,7 +68,8 @@ PATH is the exporter's directory, or one log's folder in it. Exit codes: 0 intac
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.AddCommand(newVerifyCommand(), newTailCommand(), newShowCommand(), newCatCommand(), newReceiptCommand(), newExportCommand(), newClassifyCommand(),
-		newProveCommand(), newCheckProofCommand(), newExportTilesCommand(), newWitnessCommand(), newKeygenCommand(), newAcceptLossCommand())
+		newProveCommand(), newCheckProofCommand(), newExportTilesCommand(), newWitnessCommand(), newKeygenCommand(), newAcceptLossCommand(),
+		newEraseCommand(), newRevealCommand())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK

@@ -113,7 +113,7 @@ func receiptOf(folder, id string, l chain.Line) (receipt, error) {
 	r := receipt{
 		V: receiptVersion, RecordID: id, LogID: logID, Seq: l.Seq, Hash: l.Hash,
 		BodyHash: sha256.Sum256(l.Body), Integrity: sha256.Sum256(canonical),
-		Timestamp: strconv.FormatInt(e.RecordedTime.UnixNano(), 10), Redacted: len(e.Redacted) > 0,
+		Timestamp: strconv.FormatInt(e.RecordedTime.UnixNano(), 10), Redacted: len(e.Redacted) > 0 || e.Withheld != nil,
 	}
 	if e.RecordedTime.IsZero() {
 		r.Timestamp = "0"
@@ -127,7 +127,7 @@ func recordDigest(body []byte, e event.Event) (*chain.Hash, error) {
 	if p, _, ok := event.ReadPrint(body); ok {
 		return (*chain.Hash)(&p.SHA256), nil
 	}
-	if len(e.Redacted)+len(e.Truncated) > 0 {
+	if len(e.Redacted)+len(e.Truncated) > 0 || e.Withheld != nil {
 		return nil, nil
 	}
 	logs, err := event.Decode(body)

@@ -47,6 +47,11 @@ func remarks(e event.Event) []string {
 		}
 		add("redacted", "%s: at most %d bytes, hmac %s", short(v.Pointer), v.LengthAtMost, short(v.HMAC))
 	}
+	if w := e.Withheld; w != nil {
+		for _, v := range w.Values {
+			add("withheld", "%s: hmac %x", short(v.Pointer), v.HMAC)
+		}
+	}
 	for _, v := range e.Truncated {
 		whole := count(uint64(v.Length), "byte", "bytes")
 		if v.Entries > 0 {

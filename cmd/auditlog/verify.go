@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -13,6 +14,7 @@ import (
 func newVerifyCommand() *cobra.Command {
 	var asJSON bool
 	var flags trustFlags
+	var open openingsFlags
 	c := &cobra.Command{
 		Use:   "verify [--key VKEY|FILE] [--policy FILE] [--checkpoint FILE] [--json] PATH",
 		Short: "Check that nothing in a log was changed, removed, moved or added",
@@ -32,7 +34,10 @@ question is not asked, and it gets 0.`,
 				return err
 			}
 			report, anchors, err := verify(cmd, args[0], trust)
+			opened, openErr := open.check(cmd.Context(), &report, err)
+			err = errors.Join(err, openErr)
 			a := decide(report, err, trust, anchors, flags.chainOnly)
+			a.Openings = opened
 			if asJSON {
 				if err := printJSON(cmd, a); err != nil {
 					return &exitError{exitUnreadable, err}
@@ -50,6 +55,7 @@ question is not asked, and it gets 0.`,
 		},
 	}
 	flags.add(c)
+	open.add(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print the verdict and all that was found as JSON")
 	return c
 }
