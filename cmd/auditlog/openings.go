@@ -41,15 +41,17 @@ type openingsReport struct {
 	Remaining []string `json:"keys_remaining,omitempty"` // that an erased entry names and the store still has
 }
 
+func (f *openingsFlags) validate() error {
+	if f.mode == "auto" || f.mode == "none" && f.store.folder == "" {
+		return nil
+	}
+	return fmt.Errorf("--openings: %q: must be auto, or none without --key-store", f.mode)
+}
+
 // check looks through each log that withholds something. What is wrong is added to the
 // log's faults.
 func (f *openingsFlags) check(ctx context.Context, report *chain.DirectoryReport, failed error) (openings, error) {
-	switch {
-	case f.mode == "none" && f.store.folder == "":
-		return nil, nil
-	case f.mode != "auto":
-		return nil, &exitError{exitUsage, fmt.Errorf("--openings: %q: must be auto, or none without --key-store", f.mode)}
-	case failed != nil:
+	if f.mode == "none" || failed != nil {
 		return nil, nil
 	}
 	var keys *withhold.Keys

@@ -43,17 +43,27 @@ type section struct {
 		Except    []string `yaml:"except"`
 		DigestKey string   `yaml:"digest_key"`
 	} `yaml:"redaction"`
+	Retention struct {
+		Withhold struct {
+			Fields []string `yaml:"fields"`
+			Body   bool     `yaml:"body"`
+		} `yaml:"withhold"`
+	} `yaml:"retention"`
 }
 
 // known are the keys of a section, dotted: those that are read, with what is below them, and those of
 // the exporter that decide about other things, which are not looked into.
 var (
 	known = map[string][]string{
-		"":                  {"profile", "critical", "validation", "redaction"},
+		"":                  {"profile", "critical", "validation", "redaction", "retention"},
 		"critical":          {"defaults", "attributes", "conditions"},
 		"validation":        {"on_invalid", "limits"},
 		"validation.limits": {"value_kib", "identity_bytes", "attributes", "depth", "record_kib"},
 		"redaction":         {"extra_keys", "except", "digest_key"},
+		"retention":         {"worm", "withhold"},
+		"retention.withhold": {
+			"fields", "body", "subject", "key_store", "key_encryption_key", "key_encryption_key_file",
+		},
 	}
 	elsewhere = []string{
 		"directory", "permissions", "flush", "rotation", "max_in_flight_mib", "shutdown_timeout", "checkpoint", "idempotency", "integrity", "retention", "verify_on_start",
@@ -64,6 +74,7 @@ var (
 const (
 	keyConditions = "critical.conditions"
 	keyDigestKey  = "redaction.digest_key"
+	keysOfStore   = "retention.withhold.key_"
 )
 
 // readRules reads those of an exporter in a collector's configuration file; without a file they are the
@@ -97,7 +108,7 @@ func readRules(file, exporter string) (rules, error) {
 	}
 	var s section
 	if err := node.Decode(&s); err != nil {
-		return r, fmt.Errorf("%s: a value of profile, critical, validation or redaction is of the wrong type", r.key)
+		return r, fmt.Errorf("%s: a value of profile, critical, validation, redaction or retention is of the wrong type", r.key)
 	}
 	return r, r.take(s)
 }
@@ -131,7 +142,7 @@ func (r *rules) check(n *yaml.Node, key string) error {
 	}
 	switch n.Kind {
 	case yaml.ScalarNode:
-		if !strings.Contains(n.Value, "${") && !strings.Contains(n.Value, "$$") || key == keyDigestKey || strings.HasPrefix(key, keyConditions) {
+		if !strings.Contains(n.Value, "${") && !strings.Contains(n.Value, "$$") || key == keyDigestKey || strings.HasPrefix(key, keysOfStore) || strings.HasPrefix(key, keyConditions) {
 			return nil
 		}
 		return fmt.Errorf("%s.%s: only the collector resolves ${…} and $$: put the value itself into a copy of the file", r.key, key)
@@ -159,6 +170,11 @@ func (r *rules) check(n *yaml.Node, key string) error {
 	return nil
 }
 
+// noKey stands for a subject's key: what is withheld of classified records is dropped.
+type noKey struct{}
+
+func (noKey) ID() (id [16]byte) { return id }
+
 // take makes options of a section.
 func (r *rules) take(s section) error {
 	o := &r.options
@@ -166,6 +182,7 @@ func (r *rules) take(s section) error {
 	o.Critical.Defaults = s.Critical.Defaults == nil || *s.Critical.Defaults
 	o.Critical.Attributes = s.Critical.Attributes
 	o.Redaction = event.Redaction{ExtraKeys: s.Redaction.ExtraKeys, Except: s.Redaction.Except}
+	o.Withhold = event.Withholding{Fields: s.Retention.Withhold.Fields, Body: s.Retention.Withhold.Body, Key: func(string) event.SubjectKey { return noKey{} }}
 	l, set := &o.Limits, &s.Validation.Limits
 	for _, limit := range []struct {
 		key  string

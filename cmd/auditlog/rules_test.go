@@ -29,10 +29,15 @@ func TestRulesKnowTheExportersKeys(t *testing.T) {
 	top, names := keys(root.Content[0])
 	require.Subset(t, slices.Concat(known[""], elsewhere), names)
 	require.Subset(t, append(names, "sending_queue", "retry_on_failure", "timeout"), slices.Concat(known[""], elsewhere))
-	for _, section := range []string{"critical", "validation", "redaction"} {
+	for _, section := range []string{"critical", "validation", "redaction", "retention"} {
 		n := top.Properties[section]
 		below, names := keys(&n)
 		require.ElementsMatch(t, names, known[section], section)
+		if section == "retention" {
+			n = below.Properties["withhold"]
+			_, names = keys(&n)
+			require.ElementsMatch(t, names, known["retention.withhold"])
+		}
 		if section == "validation" {
 			n = below.Properties["limits"]
 			_, names = keys(&n)

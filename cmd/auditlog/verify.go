@@ -30,6 +30,9 @@ question is not asked, and it gets 0.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			trust, err := flags.load()
+			if err == nil {
+				err = open.validate()
+			}
 			if err != nil {
 				return err
 			}
