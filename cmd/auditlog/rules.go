@@ -66,7 +66,7 @@ var (
 		},
 	}
 	elsewhere = []string{
-		"directory", "permissions", "flush", "rotation", "max_in_flight_mib", "shutdown_timeout", "checkpoint", "idempotency", "integrity", "retention", "verify_on_start",
+		"directory", "permissions", "flush", "rotation", "max_in_flight_mib", "shutdown_timeout", "checkpoint", "idempotency", "integrity", "verify_on_start",
 		"on_tampering", "sending_queue", "retry_on_failure", "timeout",
 	}
 )
