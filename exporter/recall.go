@@ -103,7 +103,8 @@ func (p *producers) recallEvent(body []byte) bool {
 	}
 	whole := true
 	for _, pointer := range departures(&e) {
-		if pointer == "/attributes" || strings.HasPrefix(pointer, "/attributes/audit.") {
+		if pointer == "/attributes" || pointer == "/attributes/audit.record.id" ||
+			strings.HasPrefix(pointer, "/attributes/audit.sequence.") || pointer == "/attributes/audit.prev.hash" {
 			return false
 		}
 		whole = whole && strings.HasPrefix(pointer, "/scope/")
@@ -122,6 +123,11 @@ func departures(e *event.Event) (pointers []string) {
 	}
 	for _, r := range e.Truncated {
 		pointers = append(pointers, r.Pointer)
+	}
+	if e.Withheld != nil {
+		for _, v := range e.Withheld.Values {
+			pointers = append(pointers, v.Pointer)
+		}
 	}
 	return pointers
 }
