@@ -18,12 +18,13 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// fsck runs Tessera's fsck, unmodified, on exported tiles. It exits with 0 whatever it finds.
+// fsck runs Tessera's fsck, unmodified, on exported tiles. It exits with 0 whatever it finds, and with
+// fewer workers than there are tiles to compare it waits for ever after the first that differs.
 func fsck(t *testing.T, tiles, key string) (good bool, out string) {
 	t.Helper()
-	_, out = run(t, bin("fsck"), "--storage_url=file://"+tiles+"/", "--public_key="+key, "--ui=false", "--v=1")
-	good, bad := strings.Contains(out, "Successfully fsck'd log"), regexp.MustCompile(`fsck failed|Invalid|Failed|panic`).MatchString(out)
-	require.NotEqual(t, good, bad, out)
+	_, out = run(t, bin("fsck"), "--storage_url=file://"+tiles+"/", "--public_key="+key, "--ui=false", "--N=16")
+	good = strings.Contains(out, "Successfully fsck'd log")
+	require.NotEqual(t, good, strings.Contains(out, "fsck failed"), out)
 	return good, out
 }
 

@@ -77,7 +77,7 @@ func TestTreeRefusesWhatIsNotThere(t *testing.T) {
 
 // Whatever stands in the file: proofs hold, and the file is right afterwards.
 func TestTreeFileIsNotTrusted(t *testing.T) {
-	r := newRig(t, 1500, nil)
+	r := newRig(t, 1100, nil)
 	name := filepath.Join(r.folder, proof.FileName)
 	whole := r.at(t, r.size())
 	prove := func(keep bool) error {

@@ -39,10 +39,6 @@ func (h *history) grow(n int, salt string) *history {
 	return h
 }
 
-func (h *history) copy() *history {
-	return &history{leaves: append([][]byte(nil), h.leaves...)}
-}
-
 func (h *history) reader(t testing.TB) (tlog.HashReader, int64) {
 	var hashes []tlog.Hash
 	r := tlog.HashReaderFunc(func(is []int64) ([]tlog.Hash, error) {
