@@ -81,8 +81,7 @@ func Open(o Options) *Index {
 	x.load()
 	x.tables = []*table{newTable(x.position())}
 	x.group.Go(x.writeTables)
-	x.group.Go(x.tidyRuns)
-	kick(x.tidy)
+	x.group.Go(x.tidyRuns) // not before a run is added: the caller may drop some
 	return x
 }
 

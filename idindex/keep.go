@@ -54,9 +54,9 @@ func (x *Index) writeTables() {
 // writeOldest writes the oldest table if it is sealed; more tells that it was.
 func (x *Index) writeOldest() (more bool, err error) {
 	x.mu.RLock()
-	t := x.tables[0]
+	t, sealed := x.tables[0], x.tables[0].sealed
 	x.mu.RUnlock()
-	if !t.sealed {
+	if !sealed {
 		return false, nil
 	}
 	r, err := x.writeTable(t)
