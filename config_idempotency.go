@@ -2,6 +2,7 @@ package auditexporter
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,11 +38,19 @@ func (i *idempotencyConfig) options() *exporter.Idempotency {
 	return &exporter.Idempotency{Horizon: i.Horizon, MaxRecords: i.MaxRecords, Keys: slices.Clone(i.Keys)}
 }
 
-func (i *idempotencyConfig) validate(r exporter.Redaction) error {
+// validate also refuses ids that are withheld by retention: their hashes stand in the log.
+func (i *idempotencyConfig) validate(r exporter.Redaction, withheld *retentionConfig) error {
 	if i == nil {
 		return nil
 	}
+	var errs []error
+	for n, key := range i.Keys {
+		if withheld != nil && slices.Contains(withheld.Withhold.Fields, key) {
+			errs = append(errs, fmt.Errorf("idempotency.keys[%d]: %s is in retention.withhold.fields: name another attribute", n, key))
+		}
+	}
 	return errors.Join(
+		errors.Join(errs...),
 		lasting("idempotency.horizon", i.Horizon, time.Minute, 8760*time.Hour),
 		within("idempotency.max_records", i.MaxRecords, 100_000, 1_000_000_000),
 		exporter.CheckIdempotency(i.options(), r),

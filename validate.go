@@ -33,7 +33,7 @@ func (c *Config) Validate() error {
 		exporter.CheckRedaction(c.Redaction.options()),
 		c.Integrity.Get().validate(),
 		c.Checkpoint.Get().validate(),
-		c.Idempotency.Get().validate(c.Redaction.options()),
+		c.Idempotency.Get().validate(c.Redaction.options(), c.Retention.Get()),
 		c.validateRetention(),
 		oneOf("verify_on_start", c.VerifyOnStart, "tail", "full"),
 		oneOf("on_tampering", c.OnTampering, "refuse", "exit", "new_log"),
