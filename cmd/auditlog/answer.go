@@ -24,7 +24,11 @@ func decide(r chain.DirectoryReport, err error, trust *trusted, found anchors, c
 	a := answer{DirectoryReport: r, Anchors: found}
 	for _, l := range r.Logs {
 		if l.Error == "" {
-			a.Says = append(a.Says, trust.says(l, found[l.LogID]))
+			says := trust.says(l, found[l.LogID])
+			if len(r.Logs) > 1 {
+				says = fmt.Sprintf("Log %s: %s", l.LogID, says)
+			}
+			a.Says = append(a.Says, says)
 		}
 	}
 	a.judge(err, trust, chainOnly)

@@ -42,8 +42,13 @@ func TestVerifyOfASignedLog(t *testing.T) {
 
 		write()
 		v = verdictOf(t, dir, "--key", vkey)
-		require.Equal(t, exitUnanchored, v.Exit)
-		require.Equal(t, w.Info().Synced.Seq, v.Anchors[filepath.Base(folder)].Unproven.First)
+		if last, _, ok := n.Last(); v.Exit == exitOK { // a request to sign from before was served late
+			require.True(t, ok)
+			require.Equal(t, w.Info().Synced.Seq, last.Size)
+		} else {
+			require.Equal(t, exitUnanchored, v.Exit)
+			require.Equal(t, w.Info().Synced.Seq, v.Anchors[filepath.Base(folder)].Unproven.First)
+		}
 
 		require.NoError(t, w.Rotate())
 		require.NoError(t, w.Close())

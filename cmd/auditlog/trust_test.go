@@ -133,6 +133,8 @@ func TestLogThatIsNotThere(t *testing.T) {
 		require.Equal(t, exitBroken, run(t.Context(), append([]string{"verify", dir}, flags...), &stdout, &stderr), flags)
 		require.Regexp(t, `BROKEN log `+l.id.String()+`(, of which .*kept covers 1 entries,)? is not here`, stdout.String())
 	}
+	var stdout, stderr strings.Builder
+	require.Equal(t, exitBroken, run(t.Context(), []string{"verify", t.TempDir(), "--log-id", l.id.String()}, &stdout, &stderr), "no log at all")
 	v := verdictOf(t, dir, "--key", l.vkey, "--log-id", other.id.String())
 	require.Equal(t, exitUnanchored, v.Exit, "another's key")
 	v = verdictOf(t, dir, "--key", other.vkey, "--log-id", other.id.String())
@@ -179,4 +181,21 @@ func TestKeys(t *testing.T) {
 		require.Equal(t, tt.exit, run(t.Context(), append([]string{"verify", dir}, tt.flags...), &stdout, &stderr), "%s: %s%s", tt.name, stdout.String(), stderr.String())
 		require.Contains(t, stderr.String(), tt.says, tt.name)
 	}
+}
+
+// Of several logs each is held to its own checkpoints: those of one vouch for no other.
+func TestEachLogHasItsOwnCheckpoints(t *testing.T) {
+	l, other := newDrillLog(t), newDrillLog(t)
+	dir := t.TempDir()
+	l.save(t, dir, l.entries())
+	other.save(t, dir, 1)
+	v := verdictOf(t, dir, "--key", l.vkey, "--key", other.vkey)
+	require.Equal(t, exitBroken, v.Exit, "none of them names the other")
+	require.Len(t, v.Says, 2)
+	for _, c := range []*drillLog{l, other} {
+		require.Empty(t, v.Anchors[c.id.String()].FirstUntrusted)
+		require.Contains(t, strings.Join(v.Says, "\n"), "Log "+c.id.String()+": ")
+	}
+	require.EqualValues(t, l.entries(), v.Anchors[l.id.String()].Proven.Size)
+	require.EqualValues(t, 1, v.Anchors[other.id.String()].Proven.Size)
 }
