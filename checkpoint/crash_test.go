@@ -49,9 +49,9 @@ func TestCrashAtEachOperation(t *testing.T) {
 		ops = r.fs.Ops()
 	})
 	require.Greater(t, ops, 100)
-	step := 1
+	step := 3
 	if testing.Short() {
-		step = 7
+		step = 13
 	}
 	for at := 5; at <= ops; at += step {
 		for seed := range uint64(2) {

@@ -94,7 +94,7 @@ func (c *Checkpoint) plain(origin string) bool {
 
 // prepare brings the tree forward to the end of the log, and asks everybody who
 // may have a checkpoint of it. What it has done it does not do again.
-func (n *Notary) prepare() error {
+func (n *Notary) prepare(ctx context.Context) error {
 	if n.foreign != nil {
 		return n.foreign
 	}
@@ -103,15 +103,18 @@ func (n *Notary) prepare() error {
 			return err
 		}
 	}
+	if err := n.loadKeys(); err != nil {
+		return err
+	}
 	if !n.begun {
 		if err := n.bringForward(); err != nil {
 			return err
 		}
 	}
-	if err := n.askAround(); err != nil {
+	if err := n.askAround(ctx); err != nil {
 		return err
 	}
-	return n.step(true)
+	return n.advance(ctx)
 }
 
 // bringForward makes the tree of the newest checkpoint's, or from nothing, and the
@@ -126,26 +129,30 @@ func (n *Notary) bringForward() error {
 		}
 		n.last, n.lastAt = n.anchor, time.Time{}
 	}
-	s := segments{fsys: n.o.FS, folder: n.grower.folder, check: true, stop: n.finish}
-	if err := s.read(tree, n.queue.last()); err != nil {
+	to := n.queue.last()
+	if n.keys != nil && n.keys.pending != nil {
+		var err error
+		if n.begins, err = n.findBeginning(); err != nil {
+			return err
+		}
+		if n.begins > 0 { // a checkpoint of this size is due
+			to = n.begins
+		}
+	}
+	s := segments{fsys: n.o.FS, folder: n.grower.folder, check: true, visit: n.knowsEpoch, stop: n.finish}
+	if err := s.read(tree, to); err != nil {
 		return err
 	}
 	n.grower.begin(tree)
+	if n.keys != nil {
+		n.grower.hold() // until the next epoch has begun
+	}
 	n.begun = true
 	return nil
 }
 
 // askAround compares the log with every checkpoint of it that others have.
-func (n *Notary) askAround() error {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() {
-		select {
-		case <-n.finish:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
+func (n *Notary) askAround(ctx context.Context) error {
 	seen, err := n.copier.known()
 	if err != nil {
 		return err

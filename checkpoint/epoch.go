@@ -19,7 +19,7 @@ import (
 const TypeEpochKey = "epoch_key"
 
 // EpochKey is the system event that begins an epoch: its key signs the checkpoints
-// of sizes above the entry's sequence number, up to and including that of the next
+// of sizes from the entry's sequence number on, up to and including that of the next
 // such entry. The checkpoint of exactly that size seals the epoch.
 type EpochKey struct {
 	chain.SystemEvent
@@ -126,7 +126,8 @@ func (e *Epochs) certified(event EpochKey) (note.Verifier, error) {
 	return key, nil
 }
 
-// At returns the epoch whose key signs a checkpoint of this size, 0 if none does.
+// At returns the epoch whose key signs a checkpoint of this size, 0 if none does. At
+// the size at which an epoch ends and the next begins it is the former; either signs.
 func (e *Epochs) At(size uint64) uint64 {
 	return uint64(sort.Search(len(e.begins), func(i int) bool { return e.begins[i] >= size }))
 }
@@ -135,10 +136,24 @@ func (e *Epochs) At(size uint64) uint64 {
 // epoch, and the one before the first.
 func (e *Epochs) Seals() []uint64 { return e.begins }
 
+// IsSeal tells whether a checkpoint that Check accepts ends an epoch.
+func (e *Epochs) IsSeal(c Checkpoint) bool {
+	epoch := e.At(c.Size)
+	return e.ends(epoch, c.Size) && epochIn(e.v.Origin, &c) == epoch
+}
+
+// ends tells whether an epoch ends at this size, and so the next begins there.
+func (e *Epochs) ends(epoch, size uint64) bool {
+	return epoch < uint64(len(e.begins)) && e.begins[epoch] == size
+}
+
 // Check tells whether a checkpoint, of which the log's own signature was checked,
 // has the signature of the epoch that its size is in, and of no other.
 func (e *Epochs) Check(c Checkpoint) error {
 	epoch := e.At(c.Size)
+	if by := epochIn(e.v.Origin, &c); by == epoch+1 && e.ends(epoch, c.Size) {
+		epoch = by
+	}
 	for _, s := range c.Sigs {
 		if other, ok := epochOf(e.v.Origin, s.Name); ok && other != epoch {
 			return fmt.Errorf("the checkpoint of size %d is of epoch %d and has a signature of epoch %d", c.Size, epoch, other)

@@ -70,6 +70,20 @@ func (g *grower) begin(t *Tree) {
 	g.tree, g.limit = t, math.MaxUint64
 }
 
+// hold keeps the tree as it is.
+func (g *grower) hold() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.limit = g.tree.Head().Seq
+}
+
+// limitTo lets the tree grow up to an entry.
+func (g *grower) limitTo(seq uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.limit = seq
+}
+
 // segments reads entries from a log's segments.
 type segments struct {
 	fsys   durable.FS

@@ -23,6 +23,8 @@ type Options struct {
 	// Copies are folders, best on other machines, that get the newest checkpoint as
 	// `<log id>.checkpoint`. What they have is asked when the log is opened.
 	Copies []string
+	// Epochs make the keys forward secure; nil: there are none.
+	Epochs *EpochOptions
 	// Witnesses cosign checkpoints; nil: there are none.
 	Witnesses Witnesses
 
@@ -81,6 +83,9 @@ type Notary struct {
 	lastAt   time.Time
 	unsynced bool // last is not synced yet
 	told     State
+	keys     *keyStore // nil: keys are not forward secure, or not read yet
+	begins   uint64    // the entry that begins the pending epoch; 0: not known
+	turnedAt time.Time // when the epoch began; zero: none has since the log was opened
 	copier   *copier
 	cosigner *cosigner
 

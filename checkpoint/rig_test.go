@@ -21,14 +21,15 @@ const directory = "/var/audit"
 // rig is a log with a notary on a file system that fails as told. It is used in a
 // synctest bubble.
 type rig struct {
-	t  *testing.T
-	fs *faultfs.FS
-	o  checkpoint.Options
-	w  *chain.Writer
-	n  *checkpoint.Notary
-	// epochs: keys are forward secure, and kept in keyDirectory.
+	t      *testing.T
+	fs     *faultfs.FS
+	o      checkpoint.Options
+	w      *chain.Writer
+	n      *checkpoint.Notary
 	tamper chain.TamperPolicy
 	events int
+	// writing is full while somebody writes; capacity 1.
+	writing chan struct{}
 
 	mu      sync.Mutex
 	known   []checkpoint.Record // that left the process, of this and earlier ones
@@ -37,7 +38,7 @@ type rig struct {
 }
 
 func newRig(t *testing.T) *rig {
-	r := &rig{t: t, fs: faultfs.New(t, directory)}
+	r := &rig{t: t, fs: faultfs.New(t, directory), writing: make(chan struct{}, 1)}
 	r.o = checkpoint.Options{Key: key(t), Interval: time.Second, Heartbeat: time.Minute}
 	return r
 }
@@ -68,7 +69,7 @@ func bubble(t *testing.T, test func(t *testing.T, r *rig)) {
 func (r *rig) on(fs *faultfs.FS) *rig {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return &rig{t: r.t, fs: fs, o: r.o, tamper: r.tamper, events: r.events, known: append([]checkpoint.Record(nil), r.known...)}
+	return &rig{t: r.t, fs: fs, o: r.o, tamper: r.tamper, events: r.events, writing: make(chan struct{}, 1), known: append([]checkpoint.Record(nil), r.known...)}
 }
 
 func (r *rig) tryOpen() error {
@@ -114,6 +115,8 @@ func (r *rig) write(n int) error {
 		r.events++
 		b.EndEvent(fmt.Appendf(b.Buffer(), `{"n":%d}`, r.events))
 	}
+	r.writing <- struct{}{}
+	defer func() { <-r.writing }()
 	err := r.w.Write([]*chain.Batch{b})
 	if err == nil {
 		err = r.w.Sync()
@@ -138,7 +141,9 @@ func (r *rig) sign() {
 
 func (r *rig) close() {
 	r.t.Helper()
+	r.writing <- struct{}{}
 	require.NoError(r.t, r.w.Close())
+	<-r.writing
 	r.w = nil
 	synctest.Wait()
 }

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -22,17 +23,22 @@ func (n *Notary) run() {
 	var others sync.WaitGroup
 	others.Go(n.hash)
 	defer others.Wait()
+	ctx, cancel := context.WithCancel(context.Background())
+	others.Go(func() {
+		<-n.finish
+		cancel()
+	})
 	n.copier = startCopier(n.o, n.verifier)
 	n.cosigner = startCosigner(n.o)
-	if n.entered = n.enter(); n.entered {
-		n.loop()
+	if n.entered = n.enter(ctx); n.entered {
+		n.loop(ctx)
 	}
 	n.mu.Lock()
 	final := n.final
 	n.mu.Unlock()
-	if final && n.entered {
+	if final && n.entered && !n.turning() {
 		n.grower.stopAt(n.valve.stop)
-		n.report(n.step(true))
+		n.report(n.step())
 		n.awaitCosigned()
 	}
 	n.queue.close()
@@ -57,9 +63,9 @@ func (n *Notary) hash() {
 
 // enter does what comes before the first signature, trying again until it can be
 // done. It returns false if nothing is to be signed.
-func (n *Notary) enter() bool {
+func (n *Notary) enter(ctx context.Context) bool {
 	for delay := firstDelay; ; delay = min(2*delay, longestDelay) {
-		err := n.prepare()
+		err := n.prepare(ctx)
 		n.report(err)
 		switch {
 		case err == nil:
@@ -87,17 +93,15 @@ func (n *Notary) wait(d time.Duration) bool {
 }
 
 // loop signs until the log is let go, or nothing is to be signed any more.
-func (n *Notary) loop() {
+func (n *Notary) loop(ctx context.Context) {
 	delay := firstDelay
 	t := time.NewTimer(n.o.Interval)
 	defer t.Stop()
 	for {
-		asked := false
 		select {
 		case <-n.finish:
 			return
 		case <-n.ask:
-			asked = true
 		case r := <-n.cosigner.out:
 			n.keep(r)
 			continue
@@ -110,7 +114,7 @@ func (n *Notary) loop() {
 		if since := time.Since(n.lastAt); since < pace && !n.wait(pace-since) {
 			return
 		}
-		err := n.step(asked)
+		err := n.advance(ctx)
 		n.report(err)
 		next := n.o.Interval
 		switch {
@@ -139,9 +143,27 @@ func (n *Notary) quit(err error) {
 	}
 }
 
+// turning tells whether an epoch is being ended, so that nothing else is signed.
+func (n *Notary) turning() bool { return n.keys != nil && n.keys.pending != nil }
+
+// advance signs what is due: the end of an epoch, and all that is synced.
+func (n *Notary) advance(ctx context.Context) error {
+	if n.unsynced {
+		if err := n.publish(); err != nil {
+			return err
+		}
+	}
+	if n.turnDue() {
+		if err := n.turn(ctx); err != nil {
+			return err
+		}
+	}
+	return n.step()
+}
+
 // step signs a checkpoint of all that is synced, if there is something to say: an
 // entry more than last time, or that none came for a while.
-func (n *Notary) step(now bool) error {
+func (n *Notary) step() error {
 	if n.unsynced {
 		if err := n.publish(); err != nil {
 			return err

@@ -145,7 +145,8 @@ func (x *examination) judgeEpochs(bad *spoiled) {
 			bad.at(s.Size)
 			continue
 		}
-		sealed[s.Size], newest = true, s.Size
+		sealed[s.Size] = sealed[s.Size] || x.log.epochs.IsSeal(s.Checkpoint)
+		newest = s.Size
 	}
 	for i, size := range x.log.epochs.Seals() {
 		// One that nothing follows was perhaps not yet sealed.
