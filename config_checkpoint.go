@@ -26,6 +26,14 @@ type checkpointConfig struct {
 	Interval time.Duration `mapstructure:"interval"`
 	// Heartbeat is the time between checkpoints while none come. 1s to 24h, default 5m.
 	Heartbeat time.Duration `mapstructure:"heartbeat"`
+	// ForwardSecure has each start, and each EpochInterval, sign with a key of its own, too, which is
+	// destroyed when the next begins. It can't be switched off for a log. Default false.
+	ForwardSecure bool `mapstructure:"forward_secure"`
+	// EpochInterval is 1m to 8760h, default 24h.
+	EpochInterval time.Duration `mapstructure:"epoch_interval"`
+	// EpochDirectory holds these keys. It must be there, and not be in the log's directory, so that no
+	// backup of the log has them. Default the folder of KeyFile.
+	EpochDirectory string `mapstructure:"epoch_directory"`
 	// Copies are folders that get the newest checkpoint, too, best of other machines.
 	Copies []string `mapstructure:"copies"`
 	// Witnesses cosign checkpoints.
@@ -54,7 +62,10 @@ type witnessConfig struct {
 
 // Unmarshal fills in the defaults of a section that is there.
 func (c *checkpointConfig) Unmarshal(conf *confmap.Conf) error {
-	*c = checkpointConfig{Interval: 10 * time.Second, Heartbeat: 5 * time.Minute, WitnessTimeout: 10 * time.Second, Witnesses: []witnessConfig{}}
+	*c = checkpointConfig{
+		Interval: 10 * time.Second, Heartbeat: 5 * time.Minute, EpochInterval: 24 * time.Hour,
+		WitnessTimeout: 10 * time.Second, Witnesses: []witnessConfig{},
+	}
 	return conf.Unmarshal(c)
 }
 
@@ -62,10 +73,14 @@ func (c *checkpointConfig) options() *exporter.Checkpoint {
 	if c == nil {
 		return nil
 	}
-	return &exporter.Checkpoint{
+	o := &exporter.Checkpoint{
 		Origin: c.Origin, KeyFile: c.KeyFile, Key: c.Key, Interval: c.Interval, Heartbeat: c.Heartbeat, Copies: slices.Clone(c.Copies),
 		Witnesses: c.witnesses(),
 	}
+	if c.ForwardSecure {
+		o.Epochs = &exporter.Epochs{Interval: c.EpochInterval, Directory: c.EpochDirectory}
+	}
+	return o
 }
 
 func (c *checkpointConfig) witnesses() exporter.Witnesses {
@@ -76,7 +91,7 @@ func (c *checkpointConfig) witnesses() exporter.Witnesses {
 	return w
 }
 
-func (c *checkpointConfig) validate() error {
+func (c *checkpointConfig) validate(directory string) error {
 	if c == nil {
 		return nil
 	}
@@ -85,6 +100,14 @@ func (c *checkpointConfig) validate() error {
 		lasting("checkpoint.interval", c.Interval, 100*time.Millisecond, 24*time.Hour),
 		lasting("checkpoint.witness_timeout", c.WitnessTimeout, 100*time.Millisecond, time.Minute),
 		lasting("checkpoint.heartbeat", c.Heartbeat, time.Second, 24*time.Hour),
+		lasting("checkpoint.epoch_interval", c.EpochInterval, time.Minute, 8760*time.Hour),
+	}
+	keys := c.EpochDirectory
+	if keys == "" {
+		keys = filepath.Dir(c.KeyFile)
+	}
+	if rel, err := filepath.Rel(directory, keys); c.ForwardSecure && err == nil && filepath.IsLocal(rel) {
+		errs = append(errs, errors.New("checkpoint.epoch_directory: must not be in directory: a backup of the log would hold the keys"))
 	}
 	for i, dir := range c.Copies {
 		if !filepath.IsAbs(dir) {
@@ -102,6 +125,7 @@ func (c *checkpointConfig) note(settings map[string]string) {
 	settings["checkpoint.origin"] = c.Origin
 	settings["checkpoint.interval"] = c.Interval.String()
 	settings["checkpoint.heartbeat"] = c.Heartbeat.String()
+	settings["checkpoint.forward_secure"] = strconv.FormatBool(c.ForwardSecure)
 	settings["checkpoint.copies"] = strconv.Itoa(len(c.Copies))
 	if len(c.Witnesses) > 0 {
 		settings["checkpoint.witnesses"] = strconv.Itoa(len(c.Witnesses))

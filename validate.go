@@ -32,7 +32,7 @@ func (c *Config) Validate() error {
 		c.validateLimits(),
 		exporter.CheckRedaction(c.Redaction.options()),
 		c.Integrity.Get().validate(),
-		c.Checkpoint.Get().validate(),
+		c.Checkpoint.Get().validate(c.Directory),
 		c.Idempotency.Get().validate(c.Redaction.options(), c.Retention.Get()),
 		c.validateRetention(),
 		oneOf("verify_on_start", c.VerifyOnStart, "tail", "full"),

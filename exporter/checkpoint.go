@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"time"
 
 	"go.opentelemetry.io/collector/config/configopaque"
@@ -21,6 +22,13 @@ type Checkpoint struct {
 	Interval, Heartbeat time.Duration
 	Copies              []string // folders
 	Witnesses           Witnesses
+	Epochs              *Epochs // nil: the keys are not forward secure
+}
+
+// Epochs make the keys of checkpoints forward secure.
+type Epochs struct {
+	Interval  time.Duration
+	Directory string // of their keys; "": that of KeyFile
 }
 
 // CheckCheckpoint names what is wrong by its YAML key. It reads no file; nil is right.
@@ -43,7 +51,21 @@ func CheckCheckpoint(c *Checkpoint) error {
 			errs = append(errs, err)
 		}
 	}
+	if c.Epochs != nil && c.epochDirectory() == "" {
+		errs = append(errs, errors.New("checkpoint.epoch_directory: must be set, as there is no key_file"))
+	}
 	return errors.Join(errs...)
+}
+
+// epochDirectory is where the keys of epochs are kept; "" if there are none.
+func (c *Checkpoint) epochDirectory() string {
+	switch {
+	case c.Epochs.Directory != "":
+		return c.Epochs.Directory
+	case c.KeyFile != "":
+		return filepath.Dir(c.KeyFile)
+	}
+	return ""
 }
 
 // key returns the key, of which no error holds anything.
@@ -83,6 +105,18 @@ func (a *audit) signCheckpoints() error {
 		FS: a.chain.FS, FileMode: a.o.FileMode, Key: key, Interval: c.Interval, Heartbeat: c.Heartbeat, Copies: c.Copies,
 		OnState: a.health.signing, Notice: a.health.notice,
 	}
+	if c.Epochs != nil {
+		a.notaryOptions.Epochs = &checkpoint.EpochOptions{
+			Folder: c.epochDirectory(), Interval: c.Epochs.Interval,
+			Append: func(ctx context.Context, body []byte) (uint64, error) {
+				g := a.gate.Load()
+				if g.refusal != nil {
+					return 0, g.refusal
+				}
+				return a.entries.append(ctx, g.committer, body)
+			},
+		}
+	}
 	return nil
 }
 
@@ -119,15 +153,22 @@ func (a *audit) openSigned(ctx context.Context, o chain.Options, open func(conte
 	if err != nil {
 		return nil, err
 	}
-	if err := n.Begin(l.Info()); err != nil {
-		return nil, errors.Join(err, l.Abandon())
-	}
 	a.notary.Store(n)
 	signed := &notarised{auditLog: l, notary: n}
 	if p != nil && a.o.Checkpoint.Witnesses.Require {
 		return newWitnessed(signed, n, p, a.o.ShutdownTimeout), nil
 	}
 	return signed, nil
+}
+
+// beginSigning is called when requests are let in.
+func (a *audit) beginSigning(l *measured) {
+	if l.notary == nil {
+		return
+	}
+	if err := l.notary.Begin(l.Info()); err != nil {
+		a.health.signing(checkpoint.State{Err: err, Permanent: true})
+	}
 }
 
 // notarised is a log that has a checkpoint signed when a segment is sealed. Its notary signs the others by

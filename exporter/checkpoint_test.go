@@ -100,6 +100,43 @@ func TestCheckpoints(t *testing.T) {
 	})
 }
 
+// Forward-secure keys: a new epoch at each start and each interval, whatever the
+// clients do meanwhile.
+func TestCheckpointEpochs(t *testing.T) {
+	inBubble(t, 1, func(t *testing.T) {
+		f, key := faultfs.New(t, faultDir), newKey(t)
+		for _, dir := range []string{"/etc", "/etc/keys"} {
+			require.NoError(t, f.Mkdir(dir, 0o700))
+		}
+		for range 2 {
+			r := notarised(t, f, key, func(o *exporter.Options) {
+				o.Checkpoint.Epochs = &exporter.Epochs{Interval: time.Minute, Directory: "/etc/keys"}
+			})
+			r.start(t)
+			for range 100 {
+				require.NoError(t, r.ConsumeLogs(t.Context(), records(3, true)))
+				time.Sleep(time.Second)
+			}
+			require.NoError(t, r.Shutdown(t.Context()))
+			require.Equal(t, []componentstatus.Status{componentstatus.StatusOK}, r.host.statuses())
+		}
+		file := checkSigned(t, f, key)
+		folder, err := chain.FindLog(f, faultDir)
+		require.NoError(t, err)
+		v, err := key.Public().For("example.com/audit/" + filepath.Base(folder))
+		require.NoError(t, err)
+		epochs := checkpoint.NewEpochs(v)
+		_, err = chain.Verify(t.Context(), f, folder, chain.VerifyOptions{Lock: chain.LockFree, System: func(e chain.Entry) {
+			require.NoError(t, epochs.Add(e.Seq, e.Body))
+		}})
+		require.NoError(t, err)
+		require.Len(t, epochs.Seals(), 4)
+		for _, r := range file.Records {
+			require.NoError(t, epochs.Check(r.Checkpoint))
+		}
+	})
+}
+
 // What keeps checkpoints from being signed is told, and refuses no request.
 func TestCheckpointsThatFail(t *testing.T) {
 	inBubble(t, 1, func(t *testing.T) {

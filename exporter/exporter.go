@@ -37,6 +37,7 @@ type audit struct {
 
 	notaryOptions *checkpoint.Options // set by start; nil: checkpoints are off
 	notary        atomic.Pointer[checkpoint.Notary]
+	entries       entries
 	claims        *claims // nil: idempotency is off
 
 	gate atomic.Pointer[gate]
@@ -176,6 +177,9 @@ func (a *audit) consume(ctx context.Context, logs plog.Logs) error {
 
 // released takes back a batch that neither the committer nor the log reads any more.
 func (a *audit) released(b *chain.Batch, synced bool) {
+	if a.entries.released(b, synced) {
+		return
+	}
 	a.producers.release(b, synced)
 	a.encoder.batches.put(b)
 }

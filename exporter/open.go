@@ -147,6 +147,7 @@ func (a *audit) serve(ctx context.Context, l *measured) {
 	stopped, expired := a.stopped || ctx.Err() != nil, a.expired
 	if !stopped {
 		a.gate.Store(&gate{committer: flush.New[*chain.Batch](l, a.flush), log: l})
+		a.beginSigning(l) // before Shutdown can close the log
 	}
 	a.mu.Unlock()
 	switch info := l.Info(); {
