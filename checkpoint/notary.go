@@ -83,28 +83,30 @@ type Notary struct {
 	lastAt   time.Time
 	unsynced bool // last is not synced yet
 	told     State
-	keys     *keyStore // nil: keys are not forward secure, or not read yet
-	begins   uint64    // the entry that begins the pending epoch; 0: not known
-	turnedAt time.Time // when the epoch began; zero: none has since the log was opened
+	keys     *keyStore      // nil: keys are not forward secure, or not read yet
+	begins   uint64         // the entry that begins the pending epoch; 0: not known
+	others   sync.WaitGroup // goroutines that run started
+	turnedAt time.Time      // when the epoch began; zero: none has since the log was opened
 	copier   *copier
 	cosigner *cosigner
 
 	finish chan struct{} // closed when nothing is to be signed any more, but once if final
-	done   chan struct{} // closed when run has ended; nil before Begin
+	done   chan struct{} // closed when run has ended
 
-	mu     sync.Mutex // guards all below
-	stats  Stats
-	final  bool
-	synced *Record       // the newest that is signed and synced
-	at     time.Time     // when it was
-	more   chan struct{} // closed when synced changes
+	mu      sync.Mutex // guards all below
+	stats   Stats
+	running bool // Begin was called
+	final   bool
+	synced  *Record       // the newest that is signed and synced
+	at      time.Time     // when it was
+	more    chan struct{} // closed when synced changes
 }
 
 // NewNotary returns a Notary for one opening of a log.
 func NewNotary(o Options) *Notary {
 	return &Notary{
 		o: o.withDefaults(), valve: newValve(), wake: make(chan struct{}, 1), ask: make(chan struct{}, 1),
-		finish: make(chan struct{}), more: make(chan struct{}),
+		finish: make(chan struct{}), done: make(chan struct{}), more: make(chan struct{}),
 	}
 }
 
@@ -161,9 +163,8 @@ func (n *Notary) Begin(log chain.Info) error {
 			return err
 		}
 	}
-	n.done = make(chan struct{})
 	n.mu.Lock()
-	n.stats.At = time.Now()
+	n.stats.At, n.running = time.Now(), true
 	n.mu.Unlock()
 	go n.run()
 	return nil
@@ -228,9 +229,10 @@ const letGoPatience = time.Second
 func (n *Notary) LetGo(closed bool) {
 	n.mu.Lock()
 	n.final = closed
+	running := n.running
 	n.mu.Unlock()
 	close(n.finish)
-	if n.done != nil && closed {
+	if running && closed {
 		<-n.done
 	}
 	n.valve.shut(letGoPatience)

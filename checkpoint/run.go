@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 )
 
@@ -20,11 +19,10 @@ const (
 // run is the only goroutine that signs.
 func (n *Notary) run() {
 	defer close(n.done)
-	var others sync.WaitGroup
-	others.Go(n.hash)
-	defer others.Wait()
+	n.others.Go(n.hash)
+	defer n.others.Wait()
 	ctx, cancel := context.WithCancel(context.Background())
-	others.Go(func() {
+	n.others.Go(func() {
 		<-n.finish
 		cancel()
 	})

@@ -123,12 +123,32 @@ func (n *Notary) appendBeginning(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	seq, err := n.o.Epochs.Append(ctx, body)
-	if err != nil {
-		return fmt.Errorf("couldn't append the entry that begins epoch %d: %w", p.number, err)
+	type answer struct {
+		seq uint64
+		err error
 	}
-	n.begins = seq
-	return nil
+	answers := make(chan answer, 1)
+	n.others.Go(func() {
+		seq, err := n.o.Epochs.Append(ctx, body)
+		answers <- answer{seq, err}
+	})
+	for delay := firstDelay; ; delay = min(2*delay, longestDelay) {
+		t := time.NewTimer(delay)
+		select {
+		case a := <-answers:
+			t.Stop()
+			if a.err != nil {
+				return fmt.Errorf("couldn't append the entry that begins epoch %d: %w", p.number, a.err)
+			}
+			n.begins = a.seq
+			return nil
+		case <-t.C:
+		}
+		// It may be synced already, and its answer wait for witnesses, and so for us.
+		if n.begins, err = n.findBeginning(); err != nil || n.begins > 0 {
+			return err
+		}
+	}
 }
 
 // findBeginning returns the sequence number of the entry that begins the pending

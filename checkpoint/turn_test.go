@@ -214,6 +214,32 @@ func TestEpochEntryCannotBeAppended(t *testing.T) {
 	})
 }
 
+// The answer to the entry can wait for a checkpoint that covers it, as it does when
+// witnesses are required.
+func TestEpochEntryIsAnsweredLate(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.forwardSecure()
+		appendSystem := r.o.Epochs.Append
+		r.o.Epochs.Append = func(ctx context.Context, body []byte) (uint64, error) {
+			seq, err := appendSystem(ctx, body)
+			if err == nil {
+				err = r.n.Cover(ctx, seq)
+			}
+			return seq, err
+		}
+		for range 2 {
+			r.open()
+			r.append(3)
+			time.Sleep(2 * time.Minute)
+			synctest.Wait()
+			require.NoError(t, r.state().Err)
+			require.Equal(t, r.w.Info().Synced, r.last().Head)
+			r.close()
+		}
+		require.GreaterOrEqual(t, r.checkEpochs(), 4)
+	})
+}
+
 // A key that is lost, or of an earlier state, signs nothing.
 func TestEpochKeyIsLost(t *testing.T) {
 	for name, lose := range map[string]func(r *rig, path string) error{
