@@ -144,6 +144,7 @@ type entry struct {
 type event struct {
 	Attributes map[string]any  `json:"attributes"`
 	Resource   json.RawMessage `json:"resource"`
+	Body       any             `json:"body"`
 	raw        string
 }
 
