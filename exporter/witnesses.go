@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -29,6 +30,7 @@ type Witnesses struct {
 	Policy  string        // lines of a tlog-policy; "": all must have cosigned
 	Timeout time.Duration // of one question
 	Require bool          // a sync lasts until the quorum has cosigned what it covers
+	HTTP    *http.Client  // by which they are asked; nil: one of its own
 }
 
 // policy returns who must have cosigned: the lines of the policy after one for each witness. An error
@@ -113,7 +115,7 @@ func (a *audit) panel(key *checkpoint.Key) (*witness.Panel, error) {
 			return nil, err
 		}
 		o.Members = append(o.Members, witness.Member{Verifier: m.Verifier, Client: witness.NewClient(witness.ClientOptions{
-			URL: one.URL, Monitoring: one.Monitoring, Verifier: m.Verifier, Timeout: w.Timeout,
+			URL: one.URL, Monitoring: one.Monitoring, Verifier: m.Verifier, Timeout: w.Timeout, HTTP: w.HTTP,
 		})})
 	}
 	return witness.NewPanel(o), nil

@@ -345,6 +345,8 @@ func (p *Panel) prove(origin string, tree tlog.Tree, old int64) (tlog.TreeProof,
 		}
 		t, err := proof.Open(proof.Options{
 			FS: p.o.FS, Folder: filepath.Join(p.o.Directory, id.String()), Keep: true, FileMode: p.o.FileMode, Tail: &p.tail, Stop: p.closed.Load,
+			// What is read is synced, though the mark, which follows a sync, may not say so yet.
+			Read: chain.ReadOptions{Lock: chain.LockHeld, Unsynced: true},
 		})
 		if err != nil {
 			return nil, err
