@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -190,7 +192,8 @@ func TestWithheldFaults(t *testing.T) {
 	for n, total := 1, 1; n <= total; n++ {
 		inBubble(t, uint64(n), func(t *testing.T) {
 			f := faultfs.New(t, "/audit")
-			acked := map[string]bool{}
+			var mu sync.Mutex
+			acked := map[string]bool{} // guarded by mu
 			var image *faultfs.FS
 			var before map[string]bool
 			effects := []faultfs.Effect{faultfs.Nothing, faultfs.Half, faultfs.All}
@@ -199,10 +202,10 @@ func TestWithheldFaults(t *testing.T) {
 				case n:
 					return faultfs.Outcome{Err: syscall.EIO, Effect: effects[n%3]}
 				case n + 3:
-					image, before = f.PowerCut(uint64(n)), map[string]bool{}
-					for v := range acked {
-						before[v] = true
-					}
+					mu.Lock()
+					before = maps.Clone(acked)
+					mu.Unlock()
+					image = f.PowerCut(uint64(n))
 				}
 				return faultfs.Outcome{}
 			})
@@ -214,7 +217,9 @@ func TestWithheldFaults(t *testing.T) {
 				critical := i%3 > 0
 				err := r.ConsumeLogs(t.Context(), about(fmt.Sprint(i), i, critical))
 				if err == nil && critical {
+					mu.Lock()
 					acked[email(2*i)], acked[email(2*i+1)] = true, true
+					mu.Unlock()
 				}
 				if err != nil {
 					failed++

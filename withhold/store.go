@@ -33,7 +33,6 @@ type Store struct {
 	at     map[uint64]uint32 // records by hint of their tag; one of equal hints
 	fresh  map[Tag]*Key      // not synced
 	queue  []record          // not written, in order
-	synced int               // of order: how many are
 	order  []Tag             // of fresh ones that are written
 	keys   map[Tag]*list.Element
 	recent list.List // of cached, the last used first
