@@ -87,11 +87,19 @@ func OnSlowDisk(c trial.Case, by time.Duration) trial.Case {
 
 // slowNode is a file or folder of a file system that passes everything on.
 type slowNode struct {
-	fs.LoopbackNode
+	*fs.LoopbackNode
 	by time.Duration
 }
 
-var _ fs.NodeFsyncer = (*slowNode)(nil)
+var (
+	_ fs.NodeFsyncer     = (*slowNode)(nil)
+	_ fs.NodeWrapChilder = (*slowNode)(nil)
+)
+
+// WrapChild makes the files and folders below slow, too.
+func (n *slowNode) WrapChild(_ context.Context, below fs.InodeEmbedder) fs.InodeEmbedder {
+	return &slowNode{LoopbackNode: below.(*fs.LoopbackNode), by: n.by}
+}
 
 // Fsync waits before it syncs.
 func (n *slowNode) Fsync(ctx context.Context, f fs.FileHandle, flags uint32) syscall.Errno {
@@ -103,11 +111,10 @@ func (n *slowNode) Fsync(ctx context.Context, f fs.FileHandle, flags uint32) sys
 }
 
 func mountSlow(below, mount string, by time.Duration) (*fuse.Server, error) {
-	root := &fs.LoopbackRoot{Path: below}
-	root.NewNode = func(data *fs.LoopbackRoot, _ *fs.Inode, _ string, _ *syscall.Stat_t) fs.InodeEmbedder {
-		return &slowNode{LoopbackNode: fs.LoopbackNode{RootData: data}, by: by}
+	root, err := fs.NewLoopbackRoot(below)
+	if err != nil {
+		return nil, err
 	}
-	node := root.NewNode(root, nil, "", nil)
-	root.RootNode = node
+	node := &slowNode{LoopbackNode: root.(*fs.LoopbackNode), by: by}
 	return fs.Mount(mount, node, &fs.Options{MountOptions: fuse.MountOptions{DirectMount: true}})
 }
