@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -45,6 +46,8 @@ type clients struct {
 	load
 	pace    time.Duration    // between two requests of a connection
 	routine bool             // send nothing critical
+	twice   bool             // send every third request twice at once
+	life    int              // of the collector that acknowledges
 	retries bool             // go on after a refusal, with other records; else it ends the connection
 	conn    *grpc.ClientConn // of send
 
@@ -54,6 +57,7 @@ type clients struct {
 }
 
 type ack struct {
+	life     int
 	at       time.Time
 	critical bool
 }
@@ -122,7 +126,7 @@ func (c *clients) sendAll(ctx context.Context, client plogotlp.GRPCClient, conne
 		logs, ids := c.request(connection, number)
 		time.Sleep(c.pace)
 		c.note(&c.sent, ids)
-		_, err := client.Export(ctx, plogotlp.NewExportRequestFromLogs(logs))
+		err := c.export(ctx, client, logs, c.twice && request%3 == 0)
 		if err == nil {
 			c.acknowledge(ids, ack{at: time.Now(), critical: number%10 == 9})
 			continue
@@ -132,6 +136,23 @@ func (c *clients) sendAll(ctx context.Context, client plogotlp.GRPCClient, conne
 			return
 		}
 	}
+}
+
+// export sends a request, or two of it at once; one acknowledgement is enough.
+func (c *clients) export(ctx context.Context, client plogotlp.GRPCClient, logs plog.Logs, twice bool) error {
+	request := plogotlp.NewExportRequestFromLogs(logs)
+	second := make(chan error, 1)
+	if twice {
+		go func() { _, err := client.Export(ctx, request); second <- err }()
+	}
+	_, err := client.Export(ctx, request)
+	if !twice {
+		return err
+	}
+	if again := <-second; again == nil {
+		return nil
+	}
+	return err
 }
 
 func (c *clients) refused(err error) {
@@ -149,6 +170,7 @@ func (c *clients) refusedSoFar() int {
 
 func (c *clients) acknowledge(ids []string, a ack) {
 	c.note(&c.acked, ids)
+	a.life = c.life
 	c.mu.Lock()
 	for _, id := range ids {
 		c.acks[id] = a

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -69,7 +68,9 @@ type victim struct {
 	lives int
 	total *cutCounts
 
-	ends map[string]end // of the lives not judged yet, by the load's name
+	ends map[int]end // of the lives not judged yet
+
+	all *everything // on; nil: none of it
 }
 
 // end is how a life ended: when the power went off, and the syncs until then.
@@ -80,7 +81,7 @@ type end struct {
 
 func newVictim(t *testing.T, mode string, total *cutCounts) *victim {
 	return &victim{
-		mode: mode, files: faultfs.New(t, powercut.Directory), total: total, kept: map[string]bool{}, ends: map[string]end{},
+		mode: mode, files: faultfs.New(t, powercut.Directory), total: total, kept: map[string]bool{}, ends: map[int]end{},
 		load: clients{
 			load: load{requests: 1_000_000, body: 700},
 			acks: map[string]ack{},
@@ -93,9 +94,10 @@ func newVictim(t *testing.T, mode string, total *cutCounts) *victim {
 func (v *victim) live(t *testing.T, seed uint64) {
 	t.Helper()
 	v.lives++
-	v.load.name = fmt.Sprintf("life%d", v.lives)
+	v.load.name, v.load.life = fmt.Sprintf("life%d", v.lives), v.lives
 	o := faultOptions(t, "FLUSH_MODE="+v.mode, fmt.Sprintf("BATCH_SIZE=%d", cutBatchSize), fmt.Sprintf("BATCH_INTERVAL=%v", cutBatchInterval))
 	mount := filepath.Join(o.Dir, "disk")
+	v.all.configure(&o, mount)
 	require.NoError(t, os.Mkdir(mount, 0o700))
 	disk, err := powercut.Mount(mount, v.files, seed)
 	require.NoError(t, err)
@@ -126,6 +128,7 @@ func (v *victim) live(t *testing.T, seed uint64) {
 	booted()
 	if !early {
 		v.judge(t)
+		v.resend(t, c)
 	}
 	if seed == 0 {
 		stop(t, c)
@@ -135,8 +138,9 @@ func (v *victim) live(t *testing.T, seed uint64) {
 	require.NoError(t, disk.Unmount())
 	v.files = v.files.ProcessDeath()
 	if left, at := disk.Left(); left != nil {
-		v.files, v.ends[v.load.name] = left, end{at: at, syncs: disk.Syncs()}
+		v.files, v.ends[v.lives] = left, end{at: at, syncs: disk.Syncs()}
 		v.total.cuts++
+		v.all.requireCovered(t, v.files)
 	}
 }
 
@@ -148,6 +152,9 @@ func (v *victim) cut(t *testing.T, c *collector.Collector, disk *powercut.Disk, 
 	if r.IntN(2) == 0 { // few requests: the age of what is exposed counts, not its number
 		wanted = int64(r.IntN(150))
 		v.load.connections, v.load.batch, v.load.pace = 1, 3, 15*time.Millisecond
+	}
+	if v.all != nil {
+		v.all.lives = append(v.all.lives, lived{v.load.name, v.load.connections, v.load.batch})
 	}
 	before := v.load.acknowledged.Load()
 	ended := make(chan struct{})
@@ -191,30 +198,29 @@ func (v *victim) judge(t *testing.T) {
 	for id := range v.kept {
 		require.True(t, held[id], "%s was recovered before and is gone", id)
 	}
-	routine := map[string]int{}
+	routine := map[int]int{}
 	for id, a := range v.load.acks {
 		if held[id] {
 			continue
 		}
 		require.False(t, a.critical, "critical record %s was acknowledged and is lost", id)
 		require.Equal(t, "hybrid", v.mode, "record %s was acknowledged and is lost", id)
-		life, _, _ := strings.Cut(id, "-")
-		cut := v.ends[life]
+		cut := v.ends[a.life]
 		age := cut.at.Sub(a.at)
 		require.LessOrEqual(t, age, cutBatchInterval+cut.twoSyncs(a.at)+schedulingSlack, "record %s", id)
 		v.total.oldest = max(v.total.oldest, age)
-		routine[life]++
+		routine[a.life]++
 	}
 	for _, n := range routine {
 		require.LessOrEqual(t, n, cutBatchSize, "routine records lost in one cut")
 		v.total.routine, v.total.most = v.total.routine+n, max(v.total.most, n)
 	}
 	v.total.acknowledged += len(v.load.acks)
-	v.kept, v.load.acks, v.ends = held, map[string]ack{}, map[string]end{}
+	v.kept, v.load.acks, v.ends = held, map[string]ack{}, map[int]end{}
 }
 
 // twoSyncs is how long the rest of the sync that ran at a moment and the one after it took.
-func (e *end) twoSyncs(at time.Time) time.Duration {
+func (e end) twoSyncs(at time.Time) time.Duration {
 	var rest, next time.Duration
 	for _, s := range e.syncs {
 		switch {

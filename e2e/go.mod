@@ -18,6 +18,8 @@ require (
 	google.golang.org/grpc v1.83.2
 )
 
+require github.com/gowebpki/jcs v1.0.2 // indirect
+
 require (
 	golang.org/x/crypto v0.57.0 // indirect
 	golang.org/x/sync v0.23.0 // indirect

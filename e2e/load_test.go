@@ -24,6 +24,7 @@ type load struct {
 	batch       int // records of a request
 	body        int // bytes of a record's body
 	name        string
+	dress       func(l *load, connection, number int, lr plog.LogRecord) // adds to the nth record of a connection
 
 	acknowledged atomic.Int64 // records
 
@@ -104,6 +105,9 @@ func (l *load) request(connection, request int) (plog.Logs, []string) {
 		}
 		lr.Body().SetStr(body)
 		lr.Attributes().PutStr(idKey, ids[i])
+		if l.dress != nil {
+			l.dress(l, connection, request*l.batch+i, lr)
+		}
 	}
 	return logs, ids
 }
