@@ -14,7 +14,7 @@ import (
 var ErrWorm = errors.New("retention.worm is true: nothing may be erased")
 
 // Store is a key store that its one writer has open. Key may be called by many
-// goroutines at once; Write and Sync exclude each other by themselves, as does Destroy.
+// goroutines at once, Write and Destroy too, and a Write beside a Sync does not wait for it.
 type Store struct {
 	secrets
 	fsys   durable.FS
@@ -22,7 +22,8 @@ type Store struct {
 	root   root
 	lock   durable.Lock
 
-	io     sync.Mutex // held by what writes
+	disk   sync.Mutex // held by Sync and by what replaces the file; taken before io, which writes need
+	io     sync.Mutex // held by what writes; never while a sync runs, but for that of a file that replaces
 	failed bool       // the file's pages can't be trusted: it is written anew before it is used; owned by io
 	unsafe bool       // a Sync failed: none is believed again; owned by io
 	dirty  bool       // written and not synced; owned by io
@@ -135,6 +136,8 @@ func (s *Store) load() error {
 
 // Close releases the store. What is not synced is lost.
 func (s *Store) Close() error {
+	s.disk.Lock()
+	defer s.disk.Unlock()
 	s.io.Lock()
 	defer s.io.Unlock()
 	s.mu.Lock()
@@ -220,50 +223,63 @@ func (s *Store) Write() error {
 }
 
 // Sync makes durable what Writes that returned before have written, also after one that
-// failed.
+// failed. Writes go on meanwhile.
 func (s *Store) Sync() error {
+	s.disk.Lock()
+	defer s.disk.Unlock()
 	s.io.Lock()
-	defer s.io.Unlock()
-	switch {
-	case s.unsafe:
-		return errKeysFailed
-	case !s.dirty:
-		return nil
-	}
-	if err := s.file.Sync(); err != nil {
-		s.failed, s.unsafe = true, true
-		return fmt.Errorf("couldn't sync keys: %w", err)
-	}
+	dirty, unsafe := s.dirty, s.unsafe
 	s.dirty = false
 	s.mu.Lock()
+	file, written := s.file, len(s.order)
+	s.mu.Unlock()
+	s.io.Unlock()
+	switch {
+	case unsafe:
+		return errKeysFailed
+	case !dirty:
+		return nil
+	}
+	if err := file.Sync(); err != nil {
+		s.io.Lock()
+		s.failed, s.unsafe = true, true
+		s.io.Unlock()
+		return fmt.Errorf("couldn't sync keys: %w", err)
+	}
+	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.settle()
+	s.settle(written)
 	return nil
 }
 
-// settle notes that all that is written is synced. s.mu is held.
-func (s *Store) settle() {
-	for _, tag := range s.order {
+// settle notes that the first n of what is written are synced. s.mu is held.
+func (s *Store) settle(n int) {
+	for _, tag := range s.order[:n] {
 		if key := s.fresh[tag]; key != nil {
 			delete(s.fresh, tag)
 			s.keep(tag, key)
 		}
 	}
-	s.order = nil
+	s.order = s.order[n:]
 }
 
 // Recover makes the store whole again after an error, and all keys durable.
 func (s *Store) Recover() error {
-	s.io.Lock()
-	failed := s.failed
-	if failed {
-		if err := s.rewrite(nil); err != nil {
-			s.io.Unlock()
-			return err
-		}
+	if err := s.replaceFailed(); err != nil {
+		return err
 	}
-	s.io.Unlock()
 	return errors.Join(s.Write(), s.Sync())
+}
+
+func (s *Store) replaceFailed() error {
+	s.disk.Lock()
+	defer s.disk.Unlock()
+	s.io.Lock()
+	defer s.io.Unlock()
+	if !s.failed {
+		return nil
+	}
+	return s.rewrite(nil)
 }
 
 // Of returns the ids of a subject's keys, those too that are not written yet.
@@ -295,13 +311,15 @@ func (s *Store) Destroy(ids []ID) error {
 	for _, id := range ids {
 		without[id] = true
 	}
+	s.disk.Lock()
+	defer s.disk.Unlock()
 	s.io.Lock()
 	defer s.io.Unlock()
 	return s.rewrite(without)
 }
 
 // rewrite writes the file anew, with what is not written yet and without some records. What was read of the old file is written again, so that nothing
-// rests on pages that a failed sync left behind. s.io is held.
+// rests on pages that a failed sync left behind. s.disk and s.io are held.
 func (s *Store) rewrite(without map[ID]bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -326,7 +344,7 @@ func (s *Store) rewrite(without map[ID]bool) error {
 		s.order = append(s.order, s.queue[i].tag())
 	}
 	s.queue = nil
-	s.settle()
+	s.settle(len(s.order))
 	for tag, e := range s.keys {
 		if without[e.Value.(*cached).key.id] {
 			s.recent.Remove(e)

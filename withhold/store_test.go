@@ -40,6 +40,36 @@ func TestKeysStay(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
+// A sync that takes long holds up no write: what is written meanwhile is for the next.
+func TestKeysAreWrittenBesideASync(t *testing.T) {
+	f := machine(t)
+	s := open(t, f)
+	first := s.Key("first").ID()
+	require.NoError(t, s.Write())
+	syncing, goOn, ended := make(chan struct{}), make(chan struct{}), make(chan error)
+	f.Intercept(func(op faultfs.Op) faultfs.Outcome {
+		if op.Kind == faultfs.Sync {
+			close(syncing)
+			<-goOn
+		}
+		return faultfs.Outcome{}
+	})
+	go func() { ended <- s.Sync() }()
+	<-syncing
+	second := s.Key("second").ID()
+	require.NoError(t, s.Write())
+	close(goOn)
+	require.NoError(t, <-ended)
+	f.Intercept(nil)
+	require.NoError(t, s.Sync())
+	cut := f.PowerCut(1)
+	require.NoError(t, s.Close())
+	s = open(t, cut)
+	require.Equal(t, first, s.Key("first").ID())
+	require.Equal(t, second, s.Key("second").ID())
+	require.NoError(t, s.Close())
+}
+
 // More subjects than keys are kept in memory.
 func TestKeysAreReadAgain(t *testing.T) {
 	f := machine(t)
