@@ -1,0 +1,105 @@
+package checkpoint_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelaudit/auditexporter/chain"
+	"github.com/otelaudit/auditexporter/internal/faultfs"
+)
+
+// Random lives: events that stay exposed, writes and syncs that fail, failovers,
+// rotations, and a crash at some operation. No checkpoint covers an entry that is
+// gone, and the next lives go on.
+func TestRandomLives(t *testing.T) {
+	lives := 150
+	if testing.Short() {
+		lives = 30
+	}
+	failovers := 0
+	for seed := range uint64(lives) {
+		bubble(t, func(_ *testing.T, r *rig) { failovers += r.randomLives(seed) })
+	}
+	require.Greater(t, failovers, lives/2)
+}
+
+func (r *rig) randomLives(seed uint64) (failovers int) {
+	rng := rand.New(rand.NewPCG(seed, 7))
+	at := 10 + rng.IntN(250)
+	var after *rig
+	r.fs.Intercept(func(op faultfs.Op) (o faultfs.Outcome) {
+		switch {
+		case op.N >= at && after == nil:
+			if rng.IntN(2) == 0 {
+				after = r.on(r.fs.ProcessDeath())
+			} else {
+				after = r.on(r.fs.PowerCut(rng.Uint64()))
+			}
+			r.fs.TurnOff()
+		case op.N > 40 && (op.Kind == faultfs.Sync || op.Kind == faultfs.Write) && !strings.HasSuffix(op.Path, "mark") && rng.IntN(12) == 0:
+			o.Err = syscall.EIO
+			o.Effect = []faultfs.Effect{faultfs.Nothing, faultfs.Half, faultfs.All}[rng.IntN(3)]
+		}
+		return o
+	})
+	failovers = r.randomLife(rng)
+	if after == nil {
+		return failovers
+	}
+	after.live()
+	after.check("seed", seed, "operation", at)
+	last := after.last()
+	require.Equal(r.t, after.root(last.Size), last.Root)
+	return failovers
+}
+
+// randomLife goes on until the machine is off.
+func (r *rig) randomLife(rng *rand.Rand) (failovers int) {
+	for r.tryOpen() != nil {
+		if r.fs.Off() {
+			return 0
+		}
+	}
+	defer func() {
+		r.w.Abandon()
+		r.w = nil
+		synctest.Wait()
+	}()
+	var exposed []*chain.Batch
+	for !r.fs.Off() {
+		var err error
+		switch rng.IntN(8) {
+		case 0:
+			err = r.w.Rotate()
+		case 1:
+			r.n.Sign()
+			time.Sleep(15 * time.Millisecond)
+			synctest.Wait()
+		case 2, 3:
+			err = r.w.Sync()
+		default:
+			b := new(chain.Batch)
+			for range 1 + rng.IntN(3) {
+				r.events++
+				b.EndEvent(fmt.Appendf(b.Buffer(), `{"n":%d}`, r.events))
+			}
+			exposed = append(exposed, b)
+			err = r.w.Write([]*chain.Batch{b})
+		}
+		for err != nil && !r.fs.Off() {
+			failovers++
+			err = r.w.Renew(err, exposed)
+		}
+		if r.w.Info().Unsynced == 0 {
+			exposed = nil
+		}
+	}
+	return failovers
+}
