@@ -188,6 +188,7 @@ func (r *rig) state() checkpoint.State {
 // ever left a process, is of entries that it holds.
 func (r *rig) check(story ...any) {
 	r.t.Helper()
+	what := fmt.Sprint(story...)
 	file := r.file()
 	r.mu.Lock()
 	known := append([]checkpoint.Record(nil), r.known...)
@@ -199,20 +200,20 @@ func (r *rig) check(story ...any) {
 	}
 	roots := checkpoint.NewRoots(sizes)
 	report, err := chain.Verify(r.t.Context(), r.fs, r.folder(), chain.VerifyOptions{Fold: roots, Workers: 1, Lock: chain.LockFree})
-	require.NoError(r.t, err, story...)
-	require.Empty(r.t, report.Faults, story...)
+	require.NoError(r.t, err, what)
+	require.Empty(r.t, report.Faults, what)
 	v := r.verifier()
 	var before uint64
 	for _, c := range all {
-		require.LessOrEqual(r.t, c.Size, report.Head.Seq, story...)
+		require.LessOrEqual(r.t, c.Size, report.Head.Seq, what)
 		want, ok := roots.Root(c.Size)
-		require.True(r.t, ok, story...)
-		require.Equal(r.t, want, c.Root, story...)
+		require.True(r.t, ok, what)
+		require.Equal(r.t, want, c.Root, what)
 		_, _, err := v.Open(c.Note)
-		require.NoError(r.t, err, story...)
+		require.NoError(r.t, err, what)
 	}
 	for _, c := range file.Records {
-		require.GreaterOrEqual(r.t, c.Size, before, story...)
+		require.GreaterOrEqual(r.t, c.Size, before, what)
 		before = c.Size
 	}
 	for _, k := range known {
@@ -220,7 +221,7 @@ func (r *rig) check(story ...any) {
 		for _, c := range file.Records {
 			found = found || string(c.Note) == string(k.Note)
 		}
-		require.True(r.t, found, append([]any{"a checkpoint that left the process is not in the file"}, story...)...)
+		require.True(r.t, found, "a checkpoint that left the process is not in the file: "+what)
 	}
 }
 

@@ -3,6 +3,7 @@ package checkpoint_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -54,7 +55,8 @@ func (r *rig) appendSystem(ctx context.Context, body []byte) (uint64, error) {
 // epoch that ended is sealed, and returns how many epochs there are.
 func (r *rig) checkEpochs(story ...any) int {
 	r.t.Helper()
-	r.check(story...)
+	what := fmt.Sprint(story...)
+	r.check(what)
 	epochs := checkpoint.NewEpochs(r.verifier())
 	reader, err := chain.OpenReader(r.fs, r.folder(), chain.ReadOptions{Lock: chain.LockFree})
 	require.NoError(r.t, err)
@@ -65,19 +67,19 @@ func (r *rig) checkEpochs(story ...any) int {
 			break
 		}
 		if l.Kind == chain.System {
-			require.NoError(r.t, epochs.Add(l.Seq, l.Body), story...)
+			require.NoError(r.t, epochs.Add(l.Seq, l.Body), what)
 		}
 	}
 	sealed := map[uint64]bool{}
 	for _, c := range r.file().Records {
-		require.NoError(r.t, epochs.Check(c.Checkpoint), story...)
+		require.NoError(r.t, epochs.Check(c.Checkpoint), what)
 		if epochs.IsSeal(c.Checkpoint) {
 			sealed[c.Size] = true
 		}
 	}
 	seals := epochs.Seals()
 	for i, size := range seals {
-		require.True(r.t, sealed[size] || i == len(seals)-1, append([]any{"epoch is not sealed", i}, story...)...)
+		require.True(r.t, sealed[size] || i == len(seals)-1, "epoch %d is not sealed: %s", i, what)
 	}
 	return len(seals)
 }
