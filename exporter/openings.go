@@ -19,7 +19,8 @@ import (
 
 // recover declares the openings that a crash took: entries that were written and not
 // synced may be on the disk without them. It is repeated until the next file of openings
-// begins, which says that all before are accounted for.
+// begins, which says that all before are accounted for; so what is there is made durable,
+// as the process that wrote it may have died before its sync.
 func (l *withheldLog) recover() error {
 	folder := l.Info().Folder
 	files, err := withhold.List(l.fsys, filepath.Join(folder, chain.OpeningsFolder))
@@ -39,10 +40,17 @@ func (l *withheldLog) recover() error {
 		if len(missing) == 0 {
 			break
 		}
+		before := len(missing)
 		if _, err := f.Frames(func(frame withhold.Frame) error {
 			delete(missing, frame.Event)
 			return nil
 		}); err != nil {
+			return err
+		}
+		if len(missing) == before {
+			continue
+		}
+		if err := f.Harden(); err != nil {
 			return err
 		}
 	}

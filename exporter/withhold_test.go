@@ -478,3 +478,38 @@ func TestOpeningsAreSyncedFirst(t *testing.T) {
 		require.GreaterOrEqual(t, checked, 4)
 	})
 }
+
+// What a process wrote and did not sync before it died is there at the next start, and no later power
+// cut takes it: the log holds the events, and acknowledges them when they come again.
+func TestOpeningsOfADeadProcessStay(t *testing.T) {
+	lost := 0
+	for seed := range uint64(20) {
+		inBubble(t, 5, func(t *testing.T) {
+			f := faultfs.New(t, "/audit")
+			r := withholding(t, f, nil)
+			r.start(t)
+			f.Intercept(func(op faultfs.Op) (o faultfs.Outcome) {
+				if seed%2 == 1 && op.Kind == faultfs.Sync && !strings.HasSuffix(op.Path, ".jsonl") {
+					o.Err = syscall.EIO // leaves pages clean that are not on the disk
+				}
+				return o
+			})
+			require.NoError(t, r.ConsumeLogs(t.Context(), about("a", 0, false)))
+			time.Sleep(time.Duration(seed%2) * 1100 * time.Millisecond)
+			dead := f.ProcessDeath()
+			f.TurnOff()
+			_ = r.Shutdown(t.Context())
+
+			r = withholding(t, dead, nil)
+			r.start(t)
+			synctest.Wait()
+			cut := dead.PowerCut(seed)
+			require.NoError(t, r.Shutdown(t.Context()))
+			restart(t, cut)
+			o := look(t, cut)
+			lost += o.lost
+			require.Len(t, o.values, 2, "seed %d", seed)
+		})
+	}
+	require.Zero(t, lost)
+}

@@ -128,7 +128,7 @@ func (s *Store) load() error {
 	if torn {
 		return s.rewrite(nil)
 	}
-	if err := s.file.Sync(); err != nil {
+	if err := harden(s.file); err != nil {
 		return s.rewrite(nil)
 	}
 	return nil
