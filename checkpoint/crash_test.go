@@ -1,6 +1,7 @@
 package checkpoint_test
 
 import (
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,8 +64,11 @@ func TestCrashAtEachOperation(t *testing.T) {
 // crashAt ends the machine at operation at, or with seed 0 the process, and goes on
 // twice after it.
 func (r *rig) crashAt(at int, seed uint64) {
+	var mu sync.Mutex // the notary's operations are intercepted, too
 	var after *rig
 	r.fs.Intercept(func(op faultfs.Op) faultfs.Outcome {
+		mu.Lock()
+		defer mu.Unlock()
 		if op.N >= at && after == nil {
 			if seed == 0 {
 				after = r.on(r.fs.ProcessDeath())
@@ -76,6 +80,8 @@ func (r *rig) crashAt(at int, seed uint64) {
 		return faultfs.Outcome{}
 	})
 	r.live()
+	mu.Lock()
+	defer mu.Unlock()
 	if after == nil {
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -30,11 +31,32 @@ func TestRandomLives(t *testing.T) {
 	require.Greater(t, failovers, lives/2)
 }
 
+// dice is a source of chance that goroutines may share.
+type dice struct {
+	mu sync.Mutex
+	r  *rand.Rand
+}
+
+func (d *dice) IntN(n int) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.r.IntN(n)
+}
+
+func (d *dice) Uint64() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.r.Uint64()
+}
+
 func (r *rig) randomLives(seed uint64) (failovers int) {
-	rng := rand.New(rand.NewPCG(seed, 7))
+	rng := &dice{r: rand.New(rand.NewPCG(seed, 7))}
 	at := 10 + rng.IntN(250)
+	var mu sync.Mutex // the notary's operations are intercepted, too
 	var after *rig
 	r.fs.Intercept(func(op faultfs.Op) (o faultfs.Outcome) {
+		mu.Lock()
+		defer mu.Unlock()
 		switch {
 		case op.N >= at && after == nil:
 			if rng.IntN(2) == 0 {
@@ -50,6 +72,8 @@ func (r *rig) randomLives(seed uint64) (failovers int) {
 		return o
 	})
 	failovers = r.randomLife(rng)
+	mu.Lock()
+	defer mu.Unlock()
 	if after == nil {
 		return failovers
 	}
@@ -61,7 +85,7 @@ func (r *rig) randomLives(seed uint64) (failovers int) {
 }
 
 // randomLife goes on until the machine is off.
-func (r *rig) randomLife(rng *rand.Rand) (failovers int) {
+func (r *rig) randomLife(rng *dice) (failovers int) {
 	for r.tryOpen() != nil {
 		if r.fs.Off() {
 			return 0
@@ -87,8 +111,7 @@ func (r *rig) randomLife(rng *rand.Rand) (failovers int) {
 		default:
 			b := new(chain.Batch)
 			for range 1 + rng.IntN(3) {
-				r.events++
-				b.EndEvent(fmt.Appendf(b.Buffer(), `{"n":%d}`, r.events))
+				b.EndEvent(fmt.Appendf(b.Buffer(), `{"n":%d}`, r.events.Add(1)))
 			}
 			exposed = append(exposed, b)
 			err = r.w.Write([]*chain.Batch{b})

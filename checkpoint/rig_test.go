@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,7 +28,7 @@ type rig struct {
 	w      *chain.Writer
 	n      *checkpoint.Notary
 	tamper chain.TamperPolicy
-	events int
+	events atomic.Int64
 	// writing is full while somebody writes; capacity 1.
 	writing chan struct{}
 
@@ -69,7 +70,9 @@ func bubble(t *testing.T, test func(t *testing.T, r *rig)) {
 func (r *rig) on(fs *faultfs.FS) *rig {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return &rig{t: r.t, fs: fs, o: r.o, tamper: r.tamper, events: r.events, writing: make(chan struct{}, 1), known: append([]checkpoint.Record(nil), r.known...)}
+	next := &rig{t: r.t, fs: fs, o: r.o, tamper: r.tamper, writing: make(chan struct{}, 1), known: append([]checkpoint.Record(nil), r.known...)}
+	next.events.Store(r.events.Load())
+	return next
 }
 
 func (r *rig) tryOpen() error {
@@ -112,8 +115,7 @@ func (r *rig) open() {
 func (r *rig) write(n int) error {
 	b := new(chain.Batch)
 	for range n {
-		r.events++
-		b.EndEvent(fmt.Appendf(b.Buffer(), `{"n":%d}`, r.events))
+		b.EndEvent(fmt.Appendf(b.Buffer(), `{"n":%d}`, r.events.Add(1)))
 	}
 	r.writing <- struct{}{}
 	defer func() { <-r.writing }()
