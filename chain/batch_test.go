@@ -43,3 +43,31 @@ func TestBatchPlaces(t *testing.T) {
 	c.Reset()
 	require.Zero(t, c.First())
 }
+
+// What entries need beside the log is made durable before they count as synced, and before none that is
+// written meanwhile does.
+func TestBeforeSync(t *testing.T) {
+	var w *chain.Writer
+	var fail error
+	calls := 0
+	w = open(t, chain.Options{Directory: t.TempDir(), BeforeSync: func() error {
+		calls++
+		require.NoError(t, w.Write([]*chain.Batch{batch("meanwhile")}))
+		return fail
+	}})
+	require.Zero(t, calls)
+	first := batch("first")
+	require.NoError(t, w.Write([]*chain.Batch{first}))
+	require.NoError(t, w.Sync())
+	require.Equal(t, 1, calls)
+	require.Equal(t, first.First(), w.Info().Synced.Seq)
+	require.Equal(t, first.First()+1, w.Info().Head.Seq)
+
+	fail = errors.New("couldn't sync what is beside it")
+	require.ErrorIs(t, w.Sync(), fail)
+	require.Equal(t, first.First(), w.Info().Synced.Seq)
+	require.ErrorIs(t, w.Write([]*chain.Batch{batch("refused")}), fail)
+	require.NoError(t, w.Renew(fail, nil))
+	fail = nil
+	require.NoError(t, w.Abandon())
+}

