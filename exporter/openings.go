@@ -2,6 +2,7 @@ package exporter
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,7 +22,9 @@ import (
 // synced may be on the disk without them. It is repeated until the next file of openings
 // begins, which says that all before are accounted for; so what is there is made durable,
 // as the process that wrote it may have died before its sync.
-func (l *withheldLog) recover() error {
+//
+// An opening whose key a crash took opens nothing. One whose key was erased is not lost.
+func (l *withheldLog) recover(keys *withhold.Keys) error {
 	folder := l.Info().Folder
 	files, err := withhold.List(l.fsys, filepath.Join(folder, chain.OpeningsFolder))
 	if err != nil || len(files) == 0 {
@@ -32,7 +35,7 @@ func (l *withheldLog) recover() error {
 	if err != nil {
 		return err
 	}
-	missing, err := l.withheldAfter(folder, header.After)
+	missing, erased, err := l.withheldAfter(folder, header.After)
 	if err != nil {
 		return err
 	}
@@ -42,8 +45,14 @@ func (l *withheldLog) recover() error {
 		}
 		before := len(missing)
 		if _, err := f.Frames(func(frame withhold.Frame) error {
-			delete(missing, frame.Event)
-			return nil
+			if _, ok := missing[frame.Event]; !ok {
+				return nil
+			}
+			key, err := keys.Key(frame.Key)
+			if key != nil || erased[hex.EncodeToString(frame.Key[:])] {
+				delete(missing, frame.Event)
+			}
+			return err
 		}); err != nil {
 			return err
 		}
@@ -82,28 +91,36 @@ func values(m map[withhold.ID]uint64) func(func(uint64) bool) {
 }
 
 // withheldAfter returns the events after an entry that withhold something, with their
-// sequence numbers.
-func (l *withheldLog) withheldAfter(folder string, after uint64) (map[withhold.ID]uint64, error) {
+// sequence numbers, and the ids of the keys that were erased there.
+func (l *withheldLog) withheldAfter(folder string, after uint64) (found map[withhold.ID]uint64, erased map[string]bool, err error) {
 	r, err := chain.OpenReader(l.fsys, folder, chain.ReadOptions{From: after + 1, Lock: chain.LockFree})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer r.Close()
-	found := make(map[withhold.ID]uint64)
+	found, erased = make(map[withhold.ID]uint64), make(map[string]bool)
 	for {
 		line, err := r.Next()
 		if errors.Is(err, io.EOF) {
-			return found, nil
+			return found, erased, nil
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if line.Kind != chain.Event || !bytes.Contains(line.Body, []byte(`"withheld":{`)) {
+		if line.Kind == chain.System {
+			if e, err := chain.ParseErased(line.Body); err == nil && e.Type == chain.TypeErased {
+				for _, id := range e.Keys {
+					erased[id] = true
+				}
+			}
+			continue
+		}
+		if !bytes.Contains(line.Body, []byte(`"withheld":{`)) {
 			continue
 		}
 		e, err := event.Parse(line.Body)
 		if err != nil {
-			return nil, fmt.Errorf("couldn't parse entry %d: %w", line.Seq, err)
+			return nil, nil, fmt.Errorf("couldn't parse entry %d: %w", line.Seq, err)
 		}
 		if e.Withheld != nil {
 			found[e.Withheld.ID] = line.Seq

@@ -172,7 +172,7 @@ func (h *withholding) attach(l auditLog) (*withheldLog, error) {
 	w := &withheldLog{auditLog: l, fsys: fsys, store: store, logger: h.logger}
 	w.openings, err = withhold.NewWriter(fsys, info.Folder, chain.OpeningsFolder, withhold.ID(info.LogID))
 	if err == nil {
-		err = w.recover()
+		err = h.account(w, key)
 	}
 	if err == nil {
 		err = w.openings.Begin(l.Info().Synced.Seq)
@@ -182,6 +182,16 @@ func (h *withholding) attach(l auditLog) (*withheldLog, error) {
 	}
 	h.store.Store(store)
 	return w, nil
+}
+
+// account declares what a crash took.
+func (h *withholding) account(w *withheldLog, key []byte) error {
+	keys, err := withhold.OpenKeys(w.fsys, h.o.KeyStore, key)
+	if err != nil {
+		return err
+	}
+	defer keys.Close()
+	return w.recover(keys)
 }
 
 // withheldLog is a log whose withheld values are kept beside it. Keys are synced before
