@@ -65,6 +65,17 @@ func (a *answer) judge(err error, trust *trusted, chainOnly bool) {
 	}
 }
 
+// withheld adds what was found of withheld values. What is broken there is among the faults already.
+func (a *answer) withheld(found openings) {
+	a.Openings = found
+	for _, r := range found {
+		if r.Crash > 0 && (a.Exit == exitOK || a.Exit == exitUnanchored) {
+			a.Verdict, a.Exit = "not recovered", exitUnanchored
+			a.Meaning = "intact up to what a crash left, which the next start will declare"
+		}
+	}
+}
+
 func has(r chain.DirectoryReport, is func(chain.LogReport) bool) bool {
 	for _, l := range r.Logs {
 		if is(l) {

@@ -38,6 +38,7 @@ type openingsReport struct {
 	Present   uint64   `json:"present"`                  // not opened, for want of the key store
 	Erased    uint64   `json:"erased"`                   // as an erased entry says
 	Lost      uint64   `json:"lost"`                     // as an openings_lost entry says
+	Crash     uint64   `json:"crash,omitempty"`          // not there, which a crash can leave and the next start declares
 	Remaining []string `json:"keys_remaining,omitempty"` // that an erased entry names and the store still has
 }
 
@@ -73,6 +74,9 @@ func (f *openingsFlags) check(ctx context.Context, report *chain.DirectoryReport
 			continue
 		}
 		c := openingsCheck{keys: keys, report: new(openingsReport), unexplained: map[withhold.ID][]unexplained{}}
+		if l.Mark != nil {
+			c.synced = l.Mark.Seq
+		}
 		if err := c.log(ctx, l); err != nil {
 			return found, err
 		}
@@ -110,6 +114,8 @@ func withholds(folder string) (bool, error) {
 // openingsCheck goes through one log.
 type openingsCheck struct {
 	keys        *withhold.Keys // nil: commitments can't be checked
+	synced      uint64         // the mark's entry; 0: no mark can be read
+	newest      string         // segment that was read
 	report      *openingsReport
 	frames      *frameReader
 	erased      map[string]bool
@@ -151,6 +157,7 @@ func (c *openingsCheck) log(ctx context.Context, l *chain.LogReport) error {
 		if err != nil {
 			return err
 		}
+		c.newest = line.Segment
 		if err := c.entry(&line); err != nil {
 			return err
 		}
@@ -258,9 +265,13 @@ func (c *openingsCheck) system(l *chain.Line) error {
 func (c *openingsCheck) end() error {
 	for key, list := range c.unexplained {
 		for _, u := range list {
-			if c.erased[key.String()] && u.fault.Reason != errCommitment && u.fault.Reason != errNotOpened {
+			gone := u.fault.Reason != errCommitment && u.fault.Reason != errNotOpened
+			switch {
+			case gone && c.erased[key.String()]:
 				c.report.Erased++
-			} else {
+			case gone && c.synced > 0 && u.fault.Seq > c.synced && u.fault.Segment == c.newest:
+				c.report.Crash++
+			default:
 				c.faults = append(c.faults, u.fault)
 			}
 		}
@@ -289,6 +300,9 @@ func (c *openingsCheck) end() error {
 func (r *openingsReport) print(p *printer) {
 	if r == nil {
 		return
+	}
+	if r.Crash > 0 {
+		p.printf("  NOT RECOVERED: what opens the withheld values of the last %s is not there, which a crash can leave; the next start declares it", count(r.Crash, "event", "events"))
 	}
 	p.printf("  %s with withheld values: %d opened and as committed to, %d there and not opened, %d erased, %d lost in a crash and declared",
 		count(r.Events, "event", "events"), r.Opened, r.Present, r.Erased, r.Lost)

@@ -40,7 +40,7 @@ question is not asked, and it gets 0.`,
 			opened, openErr := open.check(cmd.Context(), &report, err)
 			err = errors.Join(err, openErr)
 			a := decide(report, err, trust, anchors, flags.chainOnly)
-			a.Openings = opened
+			a.withheld(opened)
 			if asJSON {
 				if err := printJSON(cmd, a); err != nil {
 					return &exitError{exitUnreadable, err}
