@@ -61,27 +61,36 @@ func TestCrashAtEachOperation(t *testing.T) {
 	}
 }
 
-// crashAt ends the machine at operation at, or with seed 0 the process, and goes on
-// twice after it.
-func (r *rig) crashAt(at int, seed uint64) {
+// crashing ends the machine at operation at, or with seed 0 the process. What it returns
+// gives the rig that goes on after it, nil if there were fewer operations.
+func (r *rig) crashing(at int, seed uint64) (after func() *rig) {
 	var mu sync.Mutex // the notary's operations are intercepted, too
-	var after *rig
+	var next *rig
 	r.fs.Intercept(func(op faultfs.Op) faultfs.Outcome {
 		mu.Lock()
 		defer mu.Unlock()
-		if op.N >= at && after == nil {
+		if op.N >= at && next == nil {
 			if seed == 0 {
-				after = r.on(r.fs.ProcessDeath())
+				next = r.on(r.fs.ProcessDeath())
 			} else {
-				after = r.on(r.fs.PowerCut(seed))
+				next = r.on(r.fs.PowerCut(seed))
 			}
 			r.fs.TurnOff()
 		}
 		return faultfs.Outcome{}
 	})
+	return func() *rig {
+		mu.Lock()
+		defer mu.Unlock()
+		return next
+	}
+}
+
+// crashAt crashes at an operation, and goes on twice after it.
+func (r *rig) crashAt(at int, seed uint64) {
+	crashed := r.crashing(at, seed)
 	r.live()
-	mu.Lock()
-	defer mu.Unlock()
+	after := crashed()
 	if after == nil {
 		return
 	}

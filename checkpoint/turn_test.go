@@ -14,7 +14,6 @@ import (
 
 	"github.com/otelaudit/auditexporter/chain"
 	"github.com/otelaudit/auditexporter/checkpoint"
-	"github.com/otelaudit/auditexporter/internal/faultfs"
 )
 
 const keyDirectory = "/etc/audit"
@@ -133,19 +132,9 @@ func TestEpochsCrashAtEachOperation(t *testing.T) {
 		for seed := range uint64(2) {
 			bubble(t, func(_ *testing.T, r *rig) {
 				r.forwardSecure()
-				var after *rig
-				r.fs.Intercept(func(op faultfs.Op) faultfs.Outcome {
-					if op.N >= at && after == nil {
-						if seed == 0 {
-							after = r.on(r.fs.ProcessDeath())
-						} else {
-							after = r.on(r.fs.PowerCut(seed))
-						}
-						r.fs.TurnOff()
-					}
-					return faultfs.Outcome{}
-				})
+				crashed := r.crashing(at, seed)
 				r.liveLong()
+				after := crashed()
 				if after == nil {
 					return
 				}

@@ -51,7 +51,7 @@ func (w *Withhold) key() ([]byte, error) {
 		if info.Mode().Perm()&0o007 != 0 {
 			return nil, fmt.Errorf("retention.withhold.key_encryption_key_file: %s is open to the world: chmod 0400 it", w.KeyFile)
 		}
-		b, err := os.ReadFile(w.KeyFile)
+		b, err := readKeyFile(w.KeyFile)
 		if err != nil {
 			return nil, fmt.Errorf("retention.withhold.key_encryption_key_file: %w", err)
 		}

@@ -59,7 +59,7 @@ func (e Exporter) Start(ctx context.Context, dir string) (logs exporter.Logs, st
 // Case has callers send requests of kind k, each as soon as the last is
 // acknowledged.
 func (e Exporter) Case(k Kind, callers int, timed bool) trial.Case {
-	name := fmt.Sprintf("%s, batch %d, %s", e.Name, k.Records, plural(callers))
+	name := fmt.Sprintf("%s, batch %d, %s", e.Name, k.Records, plural(callers, "caller"))
 	if k.Critical > 0 {
 		name += fmt.Sprintf(", %d %% critical", k.Critical)
 	}
@@ -91,11 +91,11 @@ func Requests(callers int, k Kind) []plog.Logs {
 	return r
 }
 
-func plural(callers int) string {
-	if callers == 1 {
-		return "1 caller"
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
 	}
-	return fmt.Sprintf("%d callers", callers)
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // Beside takes the times of one caller's critical events while two others send

@@ -72,7 +72,7 @@ func batch() (*chain.Batch, error) {
 // Open opens a closed log of so many segments of 64 entries again and again.
 // Each opening adds a segment.
 func (l Logs) Open(segments int) trial.Case {
-	return trial.Case{Name: "opening a log of " + pluralSegments(segments), Run: func(ctx context.Context, _ string, d time.Duration) (trial.Sample, error) {
+	return trial.Case{Name: "opening a log of " + plural(segments, "segment"), Run: func(ctx context.Context, _ string, d time.Duration) (trial.Sample, error) {
 		dir, err := l.log(ctx, segments, 64)
 		if err != nil {
 			return trial.Sample{}, err
@@ -97,7 +97,7 @@ func (l Logs) Open(segments int) trial.Case {
 // Append opens a closed log of so many segments and appends requests of 64
 // entries, syncing each.
 func (l Logs) Append(segments int) trial.Case {
-	return trial.Case{Name: fmt.Sprintf("appending to a log of %s", pluralSegments(segments)), Run: func(ctx context.Context, _ string, d time.Duration) (s trial.Sample, err error) {
+	return trial.Case{Name: fmt.Sprintf("appending to a log of %s", plural(segments, "segment")), Run: func(ctx context.Context, _ string, d time.Duration) (s trial.Sample, err error) {
 		dir, err := l.log(ctx, segments, 64)
 		if err != nil {
 			return s, err
@@ -118,13 +118,6 @@ func (l Logs) Append(segments int) trial.Case {
 		}}.Run(ctx, d)
 		return s, errors.Join(err, w.Close())
 	}}
-}
-
-func pluralSegments(n int) string {
-	if n == 1 {
-		return "1 segment"
-	}
-	return fmt.Sprintf("%d segments", n)
 }
 
 // Two segments of 250,000 entries are about 400 MB, which stay in memory.

@@ -109,7 +109,7 @@ func AppendSync(entries int) trial.Case {
 // GroupCommit is group commit and nothing else: callers share the next write and
 // fdatasync.
 func GroupCommit(callers int) trial.Case {
-	return onFile(fmt.Sprintf("bare group commit, %s", plural(callers)), func(f *os.File) trial.Load {
+	return onFile(fmt.Sprintf("bare group commit, %s", plural(callers, "caller")), func(f *os.File) trial.Load {
 		g := group{f: f}
 		g.next = newShare()
 		return trial.Load{Callers: callers, Events: 1, Do: func(int) error { return g.commit(entry) }}

@@ -80,7 +80,7 @@ func (n *naive) append(event map[string]any) error {
 
 // Naive is the naive chain with a sync after every so many events.
 func Naive(every int, k Kind, callers int) trial.Case {
-	name := fmt.Sprintf("naive chain, sync per %d, batch %d, %s", every, k.Records, plural(callers))
+	name := fmt.Sprintf("naive chain, sync per %d, batch %d, %s", every, k.Records, plural(callers, "caller"))
 	return trial.Case{Name: name, Run: func(ctx context.Context, dir string, d time.Duration) (trial.Sample, error) {
 		f, err := os.Create(filepath.Join(dir, "naive"))
 		if err != nil {

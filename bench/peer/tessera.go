@@ -21,7 +21,7 @@ import (
 // the entry has its index, which is when its bundle is synced; the tree and its
 // checkpoint follow and are not waited for.
 func Tessera(callers int) trial.Case {
-	name := fmt.Sprintf("Tessera POSIX, %s", plural(callers))
+	name := fmt.Sprintf("Tessera POSIX, %s", plural(callers, "caller"))
 	return trial.Case{Name: name, Run: func(ctx context.Context, dir string, d time.Duration) (trial.Sample, error) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()

@@ -27,7 +27,7 @@ type appender struct {
 // appendCase has callers append; those of a write-ahead log have no group commit
 // across callers, so they take turns. They neither map, encode nor hash.
 func appendCase(name string, entries, callers int, open func(dir string) (appender, error)) trial.Case {
-	name = fmt.Sprintf("%s, batch %d, %s", name, entries, plural(callers))
+	name = fmt.Sprintf("%s, batch %d, %s", name, entries, plural(callers, "caller"))
 	return trial.Case{Name: name, Run: func(ctx context.Context, dir string, d time.Duration) (trial.Sample, error) {
 		a, err := open(dir)
 		if err != nil {
