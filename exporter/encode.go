@@ -80,6 +80,10 @@ func (e *encoder) encode(ctx context.Context, logs plog.Logs, n int, j judged) (
 	return b, f, nil
 }
 
+// stretch is how many bytes of events are encoded before others may run: the writer and who waits for it
+// must not queue behind a whole large request for a processor.
+const stretch = 16 << 10
+
 // part is the records of a request from one on and up to another, excluded.
 type part struct{ from, to int }
 
@@ -90,7 +94,7 @@ func (e *encoder) appendPart(b *chain.Batch, logs plog.Logs, p part, j judged, r
 		e.sources.Put(src)
 	}()
 	var f found
-	i := p.from - 1
+	i, turn := p.from-1, len(b.Buffer())+stretch
 	for lr := range e.records(src, logs, p) {
 		i++
 		var print *event.Print
@@ -109,6 +113,10 @@ func (e *encoder) appendPart(b *chain.Batch, logs plog.Logs, p part, j judged, r
 		b.EndEvent(buf)
 		b.Aside = seal(b.Aside, src)
 		f.note(info)
+		if len(buf) >= turn {
+			runtime.Gosched()
+			turn = len(buf) + stretch
+		}
 	}
 	b.Finish()
 	return f, nil

@@ -2,7 +2,10 @@ package exporter
 
 import (
 	"context"
+	"runtime"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/plog"
@@ -66,4 +69,32 @@ func TestNoConditionsNoPredicate(t *testing.T) {
 	p, err := predicate(nil, nil, nil)
 	require.NoError(t, err)
 	require.Nil(t, p)
+}
+
+// While a large request is encoded others have the processor many times: whoever waits for the log, and
+// its writer, must not queue behind all of it.
+func TestEncodingGivesTurns(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	enc, err := event.NewEncoder(event.Options{})
+	require.NoError(t, err)
+	e := newEncoder(enc, chain.MaxBody, false)
+	b := new(chain.Batch)
+	turns, over := 0, make(chan struct{})
+	var other sync.WaitGroup
+	other.Go(func() {
+		for {
+			select {
+			case <-over:
+				return
+			default:
+				turns++
+				runtime.Gosched()
+			}
+		}
+	})
+	_, err = e.appendPart(b, ordinary(2000), part{to: 2000}, judged{}, time.Now())
+	close(over)
+	other.Wait()
+	require.NoError(t, err)
+	require.Greater(t, turns, len(b.Buffer())/(stretch*2))
 }

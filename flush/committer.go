@@ -32,6 +32,8 @@ type Committer[B Batch] struct {
 	write     call            // the Write that runs
 	step      call            // the Sync, Rotate or Renew that runs
 	stepping  bool            // a worker is at a step
+	shared    bool            // the last Sync answered several requests
+	yielding  bool            // a worker lets them go first: no step may start
 	exclusive bool            // Rotate or Close is next or runs: no Write may start
 	failed    *failure        // the segment is to be given up
 	over      failover        // what happens while it can't be

@@ -1,6 +1,9 @@
 package flush_test
 
 import (
+	"context"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,4 +42,28 @@ func TestGather(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is sent by those whom a sync has just answered shares the next one with what came meanwhile: else
+// half of the clients are in each sync, and there are twice as many. On one processor the scheduler is
+// nearly certain to let them run first, even with the race detector, which shuffles.
+func TestAnsweredShareTheNextSync(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const clients, requests = 16, 20
+	o := hybrid()
+	o.Gather = 1 << 10
+	test(t, o, takes("sync", 10*time.Millisecond), func(r *rig) {
+		var wg sync.WaitGroup
+		for i := range clients {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * time.Millisecond) // some come before the first sync ends, some later
+				for range requests {
+					_, err := r.submit(context.Background(), 1, true)
+					require.NoError(t, err)
+				}
+			})
+		}
+		wg.Wait()
+		require.Less(t, r.log.count["sync"], requests*3/2, "without a turn there are 41")
+	})
 }

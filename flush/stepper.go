@@ -36,7 +36,7 @@ func (c *Committer[B]) take(s step, done []freed[B]) []freed[B] {
 // nextStep decides what is to be done next but for a Write. c.mu is held.
 func (c *Committer[B]) nextStep() step {
 	switch {
-	case c.stepping || c.ended || c.expired():
+	case c.stepping || c.yielding || c.ended || c.expired():
 		return stepNone
 	case c.gone:
 		if c.write.running {
@@ -99,12 +99,14 @@ func (c *Committer[B]) sync(done []freed[B]) []freed[B] {
 
 // synced acknowledges the first n of written and ends their exposure. c.mu is held.
 func (c *Committer[B]) synced(n int, done []freed[B]) []freed[B] {
+	answered := 0
 	for i := range c.written[:n] {
 		e := &c.written[i]
 		if e.exposed() {
 			c.exposed -= e.n
 		} else {
 			c.unexposed--
+			answered++
 			c.answer(e, nil)
 		}
 		done = c.drop(e, true, done)
@@ -115,6 +117,7 @@ func (c *Committer[B]) synced(n int, done []freed[B]) []freed[B] {
 	if n > 0 {
 		c.over.delay = 0
 	}
+	c.shared = answered > 1
 	c.checkAge()
 	return done
 }

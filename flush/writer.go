@@ -1,5 +1,7 @@
 package flush
 
+import "runtime"
+
 // workers make the calls of the Log, each the next that is due. Two, as a Write and a Sync may overlap;
 // as either makes any call, a lone request is written and synced by one, without a hand-off.
 const workers = 2
@@ -27,7 +29,22 @@ func (c *Committer[B]) labour() {
 			close(c.finished)
 			return
 		}
+		c.giveTurn()
 	}
+}
+
+// giveTurn has those run first whom a sync has just answered, so that what they send next shares the
+// next sync with what waits already. It waits for no timer, and holds back only that sync and what
+// gathers for it. c.mu is held before and after, and free in between.
+func (c *Committer[B]) giveTurn() {
+	if !c.shared || c.yielding {
+		return
+	}
+	c.shared, c.yielding = false, true
+	c.mu.Unlock()
+	runtime.Gosched()
+	c.mu.Lock()
+	c.yielding = false
 }
 
 // mayWrite says whether there is something to write and nothing forbids it. c.mu is held.
@@ -38,7 +55,7 @@ func (c *Committer[B]) mayWrite() bool {
 	case c.gone || c.expired():
 		return false
 	}
-	gathers := c.step.running && c.routine == 0 && c.queued < c.o.Gather
+	gathers := (c.step.running || c.yielding) && c.routine == 0 && c.queued < c.o.Gather
 	return !gathers
 }
 
