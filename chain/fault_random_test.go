@@ -75,7 +75,7 @@ func run(t *testing.T, seed uint64) (crashes int) {
 	if c.IntN(4) > 0 {
 		c.death = 20 + c.IntN(150)
 	}
-	c.markless, r.sameBoot = c.IntN(4) == 0, c.IntN(4) == 0
+	c.markless, r.sameBoot, r.untidy = c.IntN(4) == 0, c.IntN(4) == 0, c.IntN(4) == 0
 	r.tell("run %d", seed)
 	for range 5 + c.IntN(20) {
 		r.intercept(func(op faultfs.Op) faultfs.Outcome { return c.outcome(r, op) })

@@ -28,6 +28,8 @@ type rig struct {
 	sameBoot bool
 	// appended: a segment may be longer than its writer made it.
 	appended bool
+	// untidy: Tidy was never called in time.
+	untidy bool
 	// gapped: synced entries were removed from outside, so the log is not whole.
 	gapped bool
 	// during is called once while a Sync of the segment is under way.
@@ -50,7 +52,7 @@ func (r *rig) tell(format string, args ...any) {
 
 // on continues on another file system, after a crash.
 func (r *rig) on(f *faultfs.FS) *rig {
-	return &rig{t: r.t, fs: f, model: r.model.clone(), next: r.next, full: r.full, sameBoot: r.sameBoot, appended: r.appended, gapped: r.gapped, told: slices.Clone(r.told), story: append([]string(nil), r.story...)}
+	return &rig{t: r.t, fs: f, model: r.model.clone(), next: r.next, full: r.full, sameBoot: r.sameBoot, untidy: r.untidy, appended: r.appended, gapped: r.gapped, told: slices.Clone(r.told), story: append([]string(nil), r.story...)}
 }
 
 func (r *rig) bootID() string {
@@ -79,6 +81,7 @@ func (r *rig) open() {
 			got := r.checkLog()
 			r.model.open(got, w.Info().Synced)
 			r.checkSynced()
+			r.tidy()
 			return
 		}
 		r.tell("open: %v", err)
@@ -185,6 +188,15 @@ func (r *rig) rotate() {
 	default:
 		r.model.sync(r.model.whole, r.w.Info().Synced)
 		r.checkSynced()
+		r.tidy()
+	}
+}
+
+// tidy is what package flush has done beside everything else.
+func (r *rig) tidy() {
+	if !r.untidy {
+		r.w.Tidy()
+		r.tell("tidied")
 	}
 }
 
@@ -199,6 +211,7 @@ func (r *rig) renew(cause error) {
 		if err == nil {
 			r.model.renew(keep, r.w.Info().Synced)
 			r.checkSynced()
+			r.tidy()
 			return
 		}
 		r.failing(i)

@@ -31,6 +31,13 @@ func steady(r *rig) *rig {
 	return r
 }
 
+// untidied has a segment to seal and none prepared.
+func untidied(r *rig) *rig {
+	steady(r)
+	r.rotate()
+	return r
+}
+
 func exposed(r *rig) *rig {
 	steady(r)
 	r.write(9, true)
@@ -39,11 +46,17 @@ func exposed(r *rig) *rig {
 
 // scenarios are the states of docs/states.md.
 var scenarios = map[string]scenario{
-	"creating":     {func(r *rig) *rig { return r }, (*rig).open},
-	"active":       {steady, func(r *rig) { r.write(9, true) }},
-	"syncing":      {exposed, func(r *rig) { r.sync(0) }},
-	"rotating":     {steady, (*rig).rotate},
-	"sealed":       {steady, (*rig).rotate},
+	"creating": {func(r *rig) *rig { return r }, (*rig).open},
+	"active":   {steady, func(r *rig) { r.write(9, true) }},
+	"syncing":  {exposed, func(r *rig) { r.sync(0) }},
+	"rotating": {steady, (*rig).rotate},
+	"rotating into what was prepared": {func(r *rig) *rig {
+		steady(r)
+		r.w.Tidy()
+		return r
+	}, (*rig).rotate},
+	"preparing":    {untidied, func(r *rig) { r.w.Tidy() }},
+	"sealed":       {untidied, func(r *rig) { r.w.Tidy() }},
 	"given up":     {exposed, func(r *rig) { r.sync(0) }},
 	"failing over": {exposed, func(r *rig) { r.sync(0) }},
 	"full":         {steady, func(r *rig) { r.write(9, true) }},
@@ -232,7 +245,9 @@ func TestStates(t *testing.T) {
 // leave: the death of the process, and power cuts.
 func crashesIn(t *testing.T, state string, kind faultfs.Kind, of string) (crashes []*rig) {
 	s := scenarios[state]
-	r := s.before(newRig(t))
+	r := newRig(t)
+	r.untidy = true // no unborn segment stands beside what the rows are about
+	r = s.before(r)
 	failed := false
 	fault, faulted := faulty[state]
 	draw := func(op faultfs.Op) {

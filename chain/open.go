@@ -29,7 +29,7 @@ func Open(ctx context.Context, o Options) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{o: o, lock: lock, clock: newClock()}
+	w := &Writer{o: o, lock: lock, clock: newClock(), tidying: make(chan struct{}, 1)}
 	if err := w.open(ctx); err != nil {
 		if w.mark != nil {
 			err = errors.Join(err, w.mark.f.Close())

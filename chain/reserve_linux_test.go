@@ -27,6 +27,7 @@ func TestRoomIsKept(t *testing.T) {
 	}
 	require.EqualValues(t, w.Info().Unsynced, 0)
 	require.NoError(t, w.Rotate())
+	w.Tidy()
 	require.Less(t, beyond(0), int64(64<<10))
 	write(t, w, "b")
 	require.Greater(t, beyond(1), int64(1<<20))

@@ -55,20 +55,23 @@ func (w *Writer) birth(previous *Previous, o Opened, more []any, keep []*Batch) 
 		buf, head = b.appendLines(buf, head, link)
 	}
 	path := filepath.Join(w.folder, name.String())
-	f, err := w.writeNew(path+tempExt, buf)
+	p, err := w.filled(path, buf)
 	if err != nil {
 		return nil, 0, Head{}, fmt.Errorf("couldn't write segment %s: %w", name, err)
 	}
-	seg := &segment{name: name, path: path, file: f, after: after, born: time.Now(), bornSize: int64(len(buf)), links: link.links}
-	if seg.id, err = f.Stat(); err == nil {
-		if err = w.o.FS.Rename(path+tempExt, path); err == nil {
+	seg := &segment{
+		name: name, path: path, file: p.file, after: after, born: time.Now(), bornSize: int64(len(buf)),
+		reserved: p.reserved, links: link.links,
+	}
+	if seg.id, err = p.file.Stat(); err == nil {
+		if err = w.o.FS.Rename(p.path, path); err == nil {
 			// From here the name may stand, so nothing is ever again written to the
 			// segment before, whatever the folder sync says.
 			err = w.o.FS.SyncDir(w.folder)
 		}
 	}
 	if err != nil {
-		return nil, 0, Head{}, errors.Join(fmt.Errorf("couldn't name segment %s: %w", name, err), f.Close())
+		return nil, 0, Head{}, errors.Join(fmt.Errorf("couldn't name segment %s: %w", name, err), w.discard(p))
 	}
 	return seg, int64(len(buf)), head, nil
 }
@@ -80,15 +83,20 @@ const (
 	reserveBeyond = 64 << 10
 )
 
+// roomFor is up to where room is kept for a segment that holds end bytes.
+func (w *Writer) roomFor(end int64) int64 {
+	if w.o.MaxSize == 0 {
+		return end + reserveStep
+	}
+	return max(end, min(end+reserveStep, w.o.MaxSize+reserveBeyond))
+}
+
 // reserve keeps room for s to grow beyond end. A file system that refuses once is not asked again.
-func (s *segment) reserve(end, maxSize int64) {
+func (w *Writer) reserve(s *segment, end int64) {
 	if end <= s.reserved {
 		return
 	}
-	s.reserved = end + reserveStep
-	if maxSize > 0 {
-		s.reserved = max(end, min(s.reserved, maxSize+reserveBeyond))
-	}
+	s.reserved = w.roomFor(end)
 	if s.file.Reserve(s.reserved) != nil {
 		s.reserved = math.MaxInt64
 	}
@@ -112,10 +120,7 @@ func (w *Writer) writeNew(temp string, buf []byte) (durable.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err = f.WriteAt(buf, 0); err == nil {
-		err = f.Sync()
-	}
-	if err != nil {
+	if err = fill(f, buf); err != nil {
 		return nil, errors.Join(err, f.Close(), w.o.FS.Remove(temp))
 	}
 	return f, nil

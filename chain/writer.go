@@ -12,7 +12,7 @@ import (
 
 // Writer appends to a log. Its caller never has two Writes or two Syncs at
 // once; a Write and a Sync may overlap; Rotate, Renew, Close and Abandon
-// exclude everything else but Info.
+// exclude everything else but Info and Tidy.
 //
 // After an error of Write, Sync or Rotate the segment is given up: Write refuses
 // until Renew has succeeded. After an error of Write, one Sync may still make
@@ -34,20 +34,24 @@ type Writer struct {
 	missing []Range  // what of them, and of seg, is known to be gone
 	suspect bool     // the log was touched since seg was born
 
+	tidying chan struct{} // capacity 1: full while somebody seals or prepares; taken before mu
+
 	mu      sync.Mutex // guards all below
 	seg     *segment
-	ordinal uint64  // of seg; used up
-	written point   // the end of the last whole entry
-	synced  point   // everything up to here is durable
-	chunks  []chunk // handed to the system after synced, in order
-	handed  int64   // where the last chunk ends
-	adding  bool    // a Write adds to the last chunk: its memory is not given back
-	links   []Hash  // of the entries after synced, if Options.Synced is to be told
-	events  bool    // seg holds more than system entries
-	failed  error   // why seg is given up; nil while it is not
-	unsafe  bool    // a Sync of seg failed: none is believed again
-	over    bool    // the lock is released
-	closed  bool    // in order
+	sealing []*segment // have a successor and are not sealed yet
+	next    *prepared  // nil: there is none
+	ordinal uint64     // of seg; used up
+	written point      // the end of the last whole entry
+	synced  point      // everything up to here is durable
+	chunks  []chunk    // handed to the system after synced, in order
+	handed  int64      // where the last chunk ends
+	adding  bool       // a Write adds to the last chunk: its memory is not given back
+	links   []Hash     // of the entries after synced, if Options.Synced is to be told
+	events  bool       // seg holds more than system entries
+	failed  error      // why seg is given up; nil while it is not
+	unsafe  bool       // a Sync of seg failed: none is believed again
+	over    bool       // the lock is released
+	closed  bool       // in order
 	counts  Counts
 	// free are buffers for Write; freeBytes is what they hold.
 	free      [][]byte
@@ -130,7 +134,7 @@ func (w *Writer) Write(batches []*Batch) error {
 	}
 	added := lines[before:]
 	end := from.offset + int64(len(added))
-	seg.reserve(end, w.o.MaxSize)
+	w.reserve(seg, end)
 	w.mu.Lock()
 	// Known before the bytes can be there: a Sync that runs meanwhile compares
 	// the file's size with it, and a cut is of all that was handed over.
@@ -305,7 +309,7 @@ func (w *Writer) previous() *Previous {
 	return &Previous{Segment: w.seg.name.String(), Length: w.synced.offset, Head: w.synced.head}
 }
 
-// adopt makes a born segment the one to append to and seals the one before.
+// adopt makes a born segment the one to append to. The one before is sealed by Tidy.
 func (w *Writer) adopt(seg *segment, size int64, head Head, system, events int) {
 	first, links := seg.after.Seq+1, seg.links
 	seg.links = nil
@@ -326,7 +330,9 @@ func (w *Writer) adopt(seg *segment, size int64, head Head, system, events int) 
 	w.tell(first, links)
 	if old != nil {
 		w.earlier = append(w.earlier, extent{name: old.name, length: sealed})
-		w.seal(old)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.sealing = append(w.sealing, old)
 	}
 }
 
@@ -376,6 +382,7 @@ func (w *Writer) Abandon() error {
 	var errs []error
 	if seg != nil {
 		errs = append(errs, seg.file.Close())
+		w.letGo()
 	}
 	if mark != nil {
 		errs = append(errs, mark.f.Close())

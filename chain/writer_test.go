@@ -145,7 +145,9 @@ func TestPermissions(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "audit")
 	w := open(t, chain.Options{Directory: dir, DirectoryMode: 0o750, FileMode: 0o640, SealedMode: 0o440, MaxSize: 1})
 	write(t, w, "a")
+	w.Tidy() // the second segment is of a prepared file
 	require.NoError(t, w.Rotate())
+	w.Tidy()
 	paths := segments(t, dir)
 	require.Len(t, paths, 2)
 	for path, want := range map[string]os.FileMode{

@@ -173,9 +173,17 @@ func (l *tracked) Rotate() error {
 	return err
 }
 
+func (l *tracked) Tidy() {
+	l.w.align(tidySlot)
+	l.Writer.Tidy()
+}
+
 // Renew must be given all that is exposed.
 func (l *tracked) Renew(cause error, keep []*chain.Batch) error {
 	l.w.align(stepperSlot)
+	l.w.mu.Lock()
+	l.w.tries = append(l.w.tries, l.w.now())
+	l.w.mu.Unlock()
 	var ids []int
 	for _, b := range keep {
 		ids = append(ids, l.id(b))

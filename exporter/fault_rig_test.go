@@ -77,6 +77,7 @@ type world struct {
 	ledger ledger
 	states []flush.State
 	counts counts
+	tries  []time.Duration // when Renew was called
 
 	storyMu sync.Mutex
 	story   []string
@@ -205,7 +206,15 @@ const (
 	stepperSlot = 1
 	clientSlot  = 2  // and those after it
 	mainSlot    = 40 // of the test itself
+	tidySlot    = 41
 )
+
+// fail has operations fail as planned from now on.
+func (w *world) fail(plan func(faultfs.Op) faultfs.Outcome) {
+	w.hooks.Lock()
+	defer w.hooks.Unlock()
+	w.plan = plan
+}
 
 // heal has no operation fail or stall that begins from now on.
 func (w *world) heal() {

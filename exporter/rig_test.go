@@ -110,6 +110,7 @@ func (l *fakeLog) Sync() error {
 
 func (l *fakeLog) RotateIn() (time.Duration, bool) { return 0, false }
 func (l *fakeLog) Rotate() error                   { return l.call("rotate") }
+func (l *fakeLog) Tidy()                           {}
 
 func (l *fakeLog) Renew(_ error, keep []*chain.Batch) error {
 	if err := l.call("renew"); err != nil {

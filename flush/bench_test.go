@@ -20,6 +20,7 @@ func (l *nopLog) Write([]*batch) error            { l.writes.Add(1); return nil 
 func (l *nopLog) Sync() error                     { l.syncs.Add(1); return nil }
 func (l *nopLog) RotateIn() (time.Duration, bool) { return time.Hour, true }
 func (l *nopLog) Rotate() error                   { return nil }
+func (l *nopLog) Tidy()                           {}
 func (l *nopLog) Renew(error, []*batch) error     { return nil }
 func (l *nopLog) Close() error                    { return nil }
 func (l *nopLog) Abandon() error                  { return nil }

@@ -32,6 +32,8 @@ type Committer[B Batch] struct {
 	write     call            // the Write that runs
 	step      call            // the Sync, Rotate or Renew that runs
 	stepping  bool            // a worker is at a step
+	untidy    bool            // Tidy is due
+	tidying   bool            // a goroutine calls it
 	shared    bool            // the last Sync answered several requests
 	yielding  bool            // a worker lets them go first: no step may start
 	exclusive bool            // Rotate or Close is next or runs: no Write may start
@@ -82,6 +84,9 @@ func New[B Batch](log Log[B], o Options[B]) *Committer[B] {
 	for range workers {
 		go c.labour()
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tidy()
 	return c
 }
 

@@ -27,10 +27,11 @@
 // # Goroutines
 //
 // Either of two workers makes the next call of the Log that is due, so that a Write may overlap a
-// Sync. Submit calls nothing of the Log, so a hung disk holds no caller. No lock is held across a
-// call of the Log. All requests that wait share the next sync. It starts as the last one ends; if
-// that answered several requests, their callers have a turn on the processor first, so that what
-// they send next is in it, too. A lone request costs one Write and one Sync and waits for no timer.
+// Sync. A third goroutine, for which nobody waits, calls Tidy. Submit calls nothing of the Log, so
+// a hung disk holds no caller. No lock is held across a call of the Log. All requests that wait
+// share the next sync. It starts as the last one ends; if that answered several requests, their
+// callers have a turn on the processor first, so that what they send next is in it, too. A lone
+// request costs one Write and one Sync and waits for no timer.
 //
 // # Failures
 //

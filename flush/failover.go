@@ -86,6 +86,7 @@ func (c *Committer[B]) renew(done []freed[B]) []freed[B] {
 	c.over.active, c.over.err = false, nil
 	c.over.delay = max(c.over.delay, firstDelay)
 	c.foresee(due)
+	c.tidy()
 	return c.synced(len(c.written), done)
 }
 

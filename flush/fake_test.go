@@ -33,7 +33,11 @@ type fakeLog struct {
 	abandon error                                   // of Abandon
 	rotate  func(entries int) (time.Duration, bool) // RotateIn, given the entries of the segment
 
+	tidy func(n int) // in Tidy, with its number, from 1
+
 	mu        sync.Mutex
+	tidied    int // calls of Tidy
+	tidying   bool
 	running   map[string]bool
 	count     map[string]int
 	calls     []string // in order of their begin, but RotateIn
@@ -173,6 +177,24 @@ func (f *fakeLog) Rotate() error {
 		f.entries = 0
 	}
 	return err
+}
+
+// Tidy is no call that the others are ordered with.
+func (f *fakeLog) Tidy() {
+	f.mu.Lock()
+	f.tidied++
+	n, tidy := f.tidied, f.tidy
+	if f.tidying {
+		f.t.Error("tidy beside tidy")
+	}
+	f.tidying = true
+	f.mu.Unlock()
+	if tidy != nil {
+		tidy(n)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tidying = false
 }
 
 func (f *fakeLog) RotateIn() (time.Duration, bool) {

@@ -9,7 +9,7 @@ type Batch interface {
 }
 
 // Log is what a Committer needs of the log. There are never two Writes at once, nor two of the
-// other calls; a Write may overlap a Sync, and nothing else overlaps anything. A batch is read only
+// other calls; a Write may overlap a Sync, Tidy anything but Tidy, and nothing else anything. A batch is read only
 // while a call that was given it runs.
 type Log[B Batch] interface {
 	// Write hands all batches, in order, to the operating system. After an error nothing more is
@@ -28,6 +28,9 @@ type Log[B Batch] interface {
 	// one, which begins with keep. On nil everything in keep is synced; an error leaves things so
 	// that it can be tried again.
 	Renew(cause error, keep []B) error
+	// Tidy does what no request need wait for. It is called at the start and after each Rotate and
+	// Renew that returned nil, and nobody waits for it.
+	Tidy()
 	// Close ends a log of which everything written is synced.
 	Close() error
 	// Abandon writes nothing more and lets the log go. It follows a Close that failed, too.

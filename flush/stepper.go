@@ -149,6 +149,7 @@ func (c *Committer[B]) rotate(done []freed[B]) []freed[B] {
 		return done
 	}
 	c.foresee(due)
+	c.tidy()
 	return done
 }
 

@@ -39,6 +39,7 @@ func (l Logs) log(ctx context.Context, segments, entries int) (dir string, err e
 			if err := w.Rotate(); err != nil {
 				return "", errors.Join(err, w.Abandon())
 			}
+			w.Tidy()
 		}
 		for n := 0; n < entries; n += b.Len() {
 			if err := w.Write([]*chain.Batch{b}); err != nil {

@@ -123,6 +123,21 @@ func TestBreachesAreReported(t *testing.T) {
 			require.Error(s, s.SyncDir(logDir))
 			s.segment(first, "b")
 		}},
+		"a name that another's sync made durable": {"", func(s *stage) {
+			s.fail(faultfs.SyncDir, faultfs.Nothing)
+			f := s.create(first+".tmp", "a")
+			require.NoError(s, f.Sync())
+			require.NoError(s, s.Rename(first+".tmp", first))
+			require.Error(s, s.SyncDir(logDir))
+			require.NoError(s, s.SyncDir(logDir))
+			s.segment(first, "b")
+		}},
+		"a durable name given again after a failed sync": {"name is durable", func(s *stage) {
+			s.segment(first, "a")
+			s.fail(faultfs.SyncDir, faultfs.Nothing)
+			require.Error(s, s.SyncDir(logDir))
+			s.segment(first, "b")
+		}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

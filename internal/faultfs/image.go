@@ -102,7 +102,7 @@ func (c cloner) node(n *node) *node {
 	}
 	m.names, m.diskNames = c.names(n.names), c.names(n.diskNames)
 	// The next process finds the names, and can't tell which of them are durable.
-	m.told = maps.Clone(m.names)
+	m.told, m.doubted = maps.Clone(m.names), false
 	m.changes = nil
 	for _, ch := range n.changes {
 		m.changes = append(m.changes, change{name: ch.name, to: ch.to, node: c.node(ch.node)})

@@ -203,7 +203,6 @@ func (f *FS) Stat(path string) (info durable.Info, err error) {
 
 // SyncDir implements [durable.FS].
 func (f *FS) SyncDir(path string) error {
-	synced := &node{}
 	err := f.do(SyncDir, path, func() error {
 		n, err := f.find(path)
 		if err == nil && !n.isDir() {
@@ -211,14 +210,13 @@ func (f *FS) SyncDir(path string) error {
 		}
 		if err == nil {
 			n.syncNames()
-			synced = n
 		}
 		return err
 	})
-	if err == nil {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		synced.tell()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n, missing := f.find(path); missing == nil && n.isDir() {
+		n.tell(err == nil)
 	}
 	return err
 }

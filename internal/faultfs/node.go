@@ -27,7 +27,8 @@ type node struct {
 	names     map[string]*node  // what a folder holds
 	diskNames map[string]*node  // likewise, for certain
 	changes   []change          // between the two, in order
-	told      map[string]*node  // names as of the last SyncDir that returned nil
+	told      map[string]*node  // names that a SyncDir has called durable
+	doubted   bool              // the first SyncDir of its name failed
 }
 
 // sector is 512 bytes of a file that the disk may hold otherwise.
@@ -93,8 +94,20 @@ func (n *node) syncNames() {
 	n.diskNames, n.changes = maps.Clone(n.names), nil
 }
 
-// tell notes that the user knows of the names that they are durable.
-func (n *node) tell() { n.told = maps.Clone(n.names) }
+// tell notes what a SyncDir told the user of the names: that they are durable, or, of those that it was
+// the first to be asked about, that they may not be. What becomes of these by a later SyncDir, which
+// somebody else may have called, who gave the name does not know.
+func (n *node) tell(durable bool) {
+	for base, child := range n.names {
+		if !durable && n.told[base] != child {
+			child.doubted = true
+		}
+	}
+	if durable {
+		n.told = maps.Clone(n.names)
+		maps.DeleteFunc(n.told, func(_ string, child *node) bool { return child.doubted })
+	}
+}
 
 func (n *node) write(b []byte, off int64) {
 	end := off + int64(len(b))

@@ -11,7 +11,8 @@ import (
 //
 //   - Below the log's directory nothing changes without the lock on it.
 //   - A segment gets its name by Rename only, and only when all its bytes are
-//     certain. A name that a SyncDir has made durable is not given again.
+//     certain. A name that a SyncDir has made durable is not given again; one whose first SyncDir failed
+//     may be.
 //   - No segment loses its name or is removed, but for a file put aside as
 //     foreign.
 //   - No byte of a segment changes, none is left out, and nothing is written to
