@@ -29,7 +29,7 @@ func Open(ctx context.Context, o Options) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{o: o, lock: lock, clock: newClock(), tidying: make(chan struct{}, 1)}
+	w := newWriter(o, lock)
 	if err := w.open(ctx); err != nil {
 		if w.mark != nil {
 			err = errors.Join(err, w.mark.f.Close())
@@ -40,9 +40,9 @@ func Open(ctx context.Context, o Options) (*Writer, error) {
 }
 
 func (w *Writer) open(ctx context.Context) error {
-	id, found, err := w.findLog()
+	id, l, found, err := w.findLog()
 	if err == nil && found {
-		err = w.resume(ctx, id)
+		err = w.resume(ctx, id, l)
 	}
 	var tampered *TamperError
 	switch {
@@ -105,11 +105,12 @@ func syncAbove(fsys durable.FS, dir string, info durable.Info) error {
 }
 
 // findLog returns the one log of the directory that no other names as
-// succeeded. Two such are tampering, as a copy of a log beside it would be.
-func (w *Writer) findLog() (id LogID, found bool, err error) {
+// succeeded, and its listing. Two such are tampering, as a copy of a log beside
+// it would be.
+func (w *Writer) findLog() (id LogID, l listing, found bool, err error) {
 	ids, err := listLogs(w.o.FS, w.o.Directory)
 	if err != nil {
-		return LogID{}, false, err
+		return LogID{}, listing{}, false, err
 	}
 	logs := map[LogID]listing{}
 	succeeded := map[LogID]bool{}
@@ -117,7 +118,7 @@ func (w *Writer) findLog() (id LogID, found bool, err error) {
 		folder := filepath.Join(w.o.Directory, id.String())
 		l, err := listFolder(w.o.FS, folder)
 		if err != nil {
-			return LogID{}, false, err
+			return LogID{}, listing{}, false, err
 		}
 		logs[id] = l
 		if len(l.segments) == 0 {
@@ -125,7 +126,7 @@ func (w *Writer) findLog() (id LogID, found bool, err error) {
 		}
 		o, fault, err := readOpening(w.o.FS, folder, id, l.segments[0])
 		if err != nil {
-			return LogID{}, false, err
+			return LogID{}, listing{}, false, err
 		}
 		if fault == nil { // else resuming the log will find it
 			for _, s := range o.Succeeds {
@@ -139,7 +140,7 @@ func (w *Writer) findLog() (id LogID, found bool, err error) {
 		case succeeded[candidate]:
 		case len(logs[candidate].segments) == 0:
 			if err := w.removeUnborn(candidate, logs[candidate]); err != nil {
-				return LogID{}, false, err
+				return LogID{}, listing{}, false, err
 			}
 		default:
 			id = candidate
@@ -148,13 +149,13 @@ func (w *Writer) findLog() (id LogID, found bool, err error) {
 	}
 	switch {
 	case len(last) > 1:
-		return LogID{}, false, &TamperError{Folder: w.o.Directory, Fault: Fault{
+		return LogID{}, listing{}, false, &TamperError{Folder: w.o.Directory, Fault: Fault{
 			Reason: "none of these logs names another as succeeded: " + strings.Join(last, ", "),
 		}}
 	case len(last) == 0 && len(succeeded) > 0:
-		return LogID{}, false, &TamperError{Folder: w.o.Directory, Fault: Fault{Reason: "every log is named as succeeded by another"}}
+		return LogID{}, listing{}, false, &TamperError{Folder: w.o.Directory, Fault: Fault{Reason: "every log is named as succeeded by another"}}
 	}
-	return id, len(last) == 1, nil
+	return id, logs[id], len(last) == 1, nil
 }
 
 // removeUnborn removes the folder of a log whose first segment was never born.

@@ -13,12 +13,19 @@ import (
 	"github.com/otelaudit/auditexporter/internal/durable"
 )
 
-// readCounter counts the bytes that are read, of sealed segments apart.
+// readCounter counts the bytes that are read, of sealed segments apart, and the
+// looks at names.
 type readCounter struct {
 	durable.FS
 	newest string
 	all    atomic.Int64
 	sealed atomic.Int64
+	looks  atomic.Int64
+}
+
+func (c *readCounter) Stat(name string) (durable.Info, error) {
+	c.looks.Add(1)
+	return c.FS.Stat(name)
 }
 
 func (c *readCounter) Open(name string) (durable.File, error) {
@@ -54,6 +61,7 @@ func TestOpeningReadsLittle(t *testing.T) {
 	for range segmentCount - 1 {
 		write(t, w, texts...)
 		require.NoError(t, w.Rotate())
+		w.Tidy()
 	}
 	write(t, w, "last")
 	require.NoError(t, w.Abandon()) // a crash: the most that opening ever does
@@ -68,6 +76,9 @@ func TestOpeningReadsLittle(t *testing.T) {
 	fs := &readCounter{FS: durable.OS(), newest: filepath.Base(paths[len(paths)-1])}
 	w, err := chain.Open(t.Context(), chain.Options{Directory: dir, FS: fs})
 	require.NoError(t, err)
+	require.Less(t, fs.looks.Load(), int64(20))
+	w.Tidy()
+	require.GreaterOrEqual(t, fs.looks.Load(), int64(segmentCount-1), "it looks at each segment")
 	require.NoError(t, w.Close())
 	t.Logf("of %d bytes %d were read, %d of them of sealed segments", size, fs.all.Load(), fs.sealed.Load())
 	require.Greater(t, size, int64(30<<20))

@@ -15,13 +15,9 @@ import (
 // resume opens the existing log id: checks it, makes durable what it holds, and
 // begins a segment that cuts what a crash tore. Nothing of the log is changed
 // before it was found to be sound.
-func (w *Writer) resume(ctx context.Context, id LogID) error {
+func (w *Writer) resume(ctx context.Context, id LogID, l listing) error {
 	w.id, w.folder = id, filepath.Join(w.o.Directory, id.String())
 	if err := w.enterFolder(); err != nil {
-		return err
-	}
-	l, err := listFolder(w.o.FS, w.folder)
-	if err != nil {
 		return err
 	}
 	w.report(l)
@@ -339,9 +335,7 @@ func (w *Writer) resumeAfter(l listing, n newest) error {
 		}})
 	}
 	w.ordinal = n.Name.Ordinal
-	if err := w.knowEarlier(l, n); err != nil {
-		return err
-	}
+	w.knowEarlier(l, n)
 	seg, size, head, err := w.birth(previous, o, nil, nil)
 	if err != nil {
 		return err
@@ -354,17 +348,15 @@ func (w *Writer) resumeAfter(l listing, n newest) error {
 	return nil
 }
 
-// knowEarlier notes the segments that are there.
-func (w *Writer) knowEarlier(l listing, n newest) error {
+// knowEarlier notes the segments that are there. How long the sealed ones are is for Tidy to find out: it
+// would be a system call each while nobody can be served.
+func (w *Writer) knowEarlier(l listing, n newest) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, name := range l.segments[:len(l.segments)-1] {
-		info, err := w.o.FS.Stat(filepath.Join(w.folder, name.String()))
-		if err != nil {
-			return fmt.Errorf("couldn't stat segment: %w", err)
-		}
-		w.earlier = append(w.earlier, extent{name: name, length: info.Size})
+		w.earlier = append(w.earlier, extent{name: name, length: unknown})
 	}
 	w.earlier = append(w.earlier, extent{name: n.Name, length: n.Valid})
-	return nil
 }
 
 // removeTemps removes segments that were never born.

@@ -16,7 +16,16 @@ const foreignExt = ".foreign"
 // extent is a sealed segment as the writer knows it.
 type extent struct {
 	name   SegmentName
-	length int64 // bytes that must be there
+	length int64 // bytes that must be there; unknown before Tidy has looked
+}
+
+const unknown = -1
+
+// earlierSegments returns those before the current one.
+func (w *Writer) earlierSegments() []extent {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.earlier)
 }
 
 // restore puts back what was touched from outside, as far as it can: the folders,
@@ -108,8 +117,9 @@ func (w *Writer) restoreFolder() error {
 	if err != nil {
 		return err
 	}
+	earlier := w.earlierSegments()
 	for _, name := range l.segments {
-		ours := name == w.seg.name || slices.ContainsFunc(w.earlier, func(e extent) bool { return e.name == name })
+		ours := name == w.seg.name || slices.ContainsFunc(earlier, func(e extent) bool { return e.name == name })
 		if !ours {
 			if err := w.putAside(filepath.Join(w.folder, name.String())); err != nil {
 				return err
@@ -200,18 +210,18 @@ func (w *Writer) copyBack(seg *segment, n int64) error {
 // regular file is put aside, so that the next start finds a segment that is gone,
 // as the opening entry records, and not one that nobody can read.
 func (w *Writer) missEarlier() error {
-	for _, e := range w.earlier {
+	for _, e := range w.earlierSegments() {
 		info, err := w.o.FS.Stat(filepath.Join(w.folder, e.name.String()))
 		switch {
 		case durable.IsNotExist(err):
-			w.miss(Range{Segment: e.name.String(), Length: e.length})
+			w.miss(Range{Segment: e.name.String(), Length: max(e.length, 0)})
 		case err != nil:
 			return fmt.Errorf("couldn't stat segment %s: %w", e.name, err)
 		case !info.Mode.IsRegular():
 			if err := w.putAside(filepath.Join(w.folder, e.name.String())); err != nil {
 				return err
 			}
-			w.miss(Range{Segment: e.name.String(), Length: e.length})
+			w.miss(Range{Segment: e.name.String(), Length: max(e.length, 0)})
 		case info.Size < e.length:
 			w.miss(Range{Segment: e.name.String(), Offset: info.Size, Length: e.length - info.Size})
 		}

@@ -30,7 +30,7 @@ func Succeed(ctx context.Context, o Options, s Succession) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	w := &Writer{o: o, lock: lock, clock: newClock()}
+	w := newWriter(o, lock)
 	if err := w.succeedAccepted(s); err != nil {
 		if w.mark != nil {
 			err = errors.Join(err, w.mark.f.Close())

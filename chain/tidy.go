@@ -16,16 +16,35 @@ type prepared struct {
 	reserved int64 // as in segment
 }
 
-// Tidy does what no request should wait for: it makes the segments before the current one read-only
-// and closes them, and makes the next one's file, with room for its opening entry, so that it can be
+// Tidy does what no request should wait for: it finds out how long the segments are that Open found,
+// makes those before the current one read-only and closes them, and makes the next one's file, with room for its opening entry, so that it can be
 // born even when the disk has filled up. It may overlap any other call, and be left out; the owner
 // calls it after Open and after each Rotate and Renew. What it can't do is done without, or by the
 // next Rotate or Renew.
 func (w *Writer) Tidy() {
 	w.tidying <- struct{}{}
 	defer func() { <-w.tidying }()
+	w.measureEarlier()
 	w.sealEarlier()
 	w.prepare()
+}
+
+// measureEarlier finds out how long the segments are that were there when the log was opened. One that
+// is gone by now stays unknown. Only appending to w.earlier goes on beside it.
+func (w *Writer) measureEarlier() {
+	for i, e := range w.earlierSegments() {
+		if e.length != unknown {
+			continue
+		}
+		info, err := w.o.FS.Stat(filepath.Join(w.folder, e.name.String()))
+		w.mu.Lock()
+		if w.over || err != nil {
+			w.mu.Unlock()
+			continue
+		}
+		w.earlier[i].length = info.Size
+		w.mu.Unlock()
+	}
 }
 
 // sealEarlier seals what has a successor. w.tidying is held.

@@ -30,7 +30,6 @@ type Writer struct {
 
 	// Owned by the calls that exclude each other.
 	failure *Failure // what Renew recovers from
-	earlier []extent // the segments before seg that were there
 	missing []Range  // what of them, and of seg, is known to be gone
 	suspect bool     // the log was touched since seg was born
 
@@ -38,6 +37,7 @@ type Writer struct {
 
 	mu      sync.Mutex // guards all below
 	seg     *segment
+	earlier []extent   // the segments before seg that were there, in order
 	sealing []*segment // have a successor and are not sealed yet
 	next    *prepared  // nil: there is none
 	ordinal uint64     // of seg; used up
@@ -56,6 +56,11 @@ type Writer struct {
 	// free are buffers for Write; freeBytes is what they hold.
 	free      [][]byte
 	freeBytes int
+}
+
+// newWriter returns the writer of a directory that lock is on.
+func newWriter(o Options, lock *dirLock) *Writer {
+	return &Writer{o: o, lock: lock, clock: newClock(), tidying: make(chan struct{}, 1)}
 }
 
 // point is a place in the current segment between two entries.
@@ -329,9 +334,9 @@ func (w *Writer) adopt(seg *segment, size int64, head Head, system, events int) 
 	w.writeMark(p, true)
 	w.tell(first, links)
 	if old != nil {
-		w.earlier = append(w.earlier, extent{name: old.name, length: sealed})
 		w.mu.Lock()
 		defer w.mu.Unlock()
+		w.earlier = append(w.earlier, extent{name: old.name, length: sealed})
 		w.sealing = append(w.sealing, old)
 	}
 }
