@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/google/pprof/profile"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
 	"google.golang.org/grpc"
@@ -33,6 +35,7 @@ type Setup struct {
 	YAML       string // of the exporter, two spaces deep
 	Extensions string // YAML, likewise
 	Names      string // of the extensions, with commas
+	Profile    string // file that takes a CPU profile of the load; "": none is taken
 }
 
 const config = `
@@ -61,7 +64,9 @@ func (s Setup) Case(binary string, clients int) trial.Case {
 		if err != nil {
 			return trial.Sample{}, err
 		}
+		profiled := p.profile(ctx, s.Profile, d)
 		sample, err := p.load(ctx, clients, d)
+		err = errors.Join(err, <-profiled)
 		if failed := p.stop(); err != nil || failed != nil {
 			return sample, errors.Join(err, failed, errors.New(p.log.String()))
 		}
@@ -70,15 +75,21 @@ func (s Setup) Case(binary string, clients int) trial.Case {
 }
 
 type process struct {
-	cmd     *exec.Cmd
-	address string
-	log     *bytes.Buffer // read after stop only
+	cmd      *exec.Cmd
+	address  string
+	profiler string        // address of pprof; "": there is none
+	log      *bytes.Buffer // read after stop only
 }
 
 func (s Setup) start(ctx context.Context, binary, dir string) (*process, error) {
-	ports, err := freePorts(3)
+	ports, err := freePorts(4)
 	if err != nil {
 		return nil, err
+	}
+	p := &process{address: ports[0], log: new(bytes.Buffer)}
+	if s.Profile != "" {
+		p.profiler = ports[3]
+		s.Extensions, s.Names = fmt.Sprintf("pprof: {endpoint: %q}", p.profiler), "pprof"
 	}
 	text := strings.NewReplacer("$EXPORTER", s.YAML, "$BRACES", s.Extensions, "$NAMES", s.Names, "$NAME", s.Exporter).Replace(config)
 	_, metrics, _ := strings.Cut(ports[2], ":")
@@ -87,7 +98,6 @@ func (s Setup) start(ctx context.Context, binary, dir string) (*process, error) 
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	p := &process{address: ports[0], log: new(bytes.Buffer)}
 	p.cmd = exec.CommandContext(ctx, binary, "--config", path)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	return p, p.cmd.Start()
@@ -145,6 +155,51 @@ func (p *process) load(ctx context.Context, clients int, d time.Duration) (trial
 	return trial.Load{Callers: clients, Events: records, Timed: true, CPU: p.cpu, Do: func(c int) error {
 		return connections[c].Invoke(ctx, "/opentelemetry.proto.collector.logs.v1.LogsService/Export", request, nil, grpc.ForceCodec(raw{}))
 	}}.Run(ctx, d)
+}
+
+// profile takes a CPU profile of about the next d, once the collector answers.
+func (p *process) profile(ctx context.Context, file string, d time.Duration) <-chan error {
+	done := make(chan error, 1)
+	if p.profiler == "" {
+		done <- nil
+		return done
+	}
+	go func() {
+		if err := p.await(ctx); err != nil {
+			done <- err
+			return
+		}
+		done <- p.fetchProfile(ctx, file, d)
+	}()
+	return done
+}
+
+func (p *process) fetchProfile(ctx context.Context, file string, d time.Duration) error {
+	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", p.profiler, max(1, int(d.Seconds())))
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("couldn't take a profile: %w", err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("couldn't take a profile: %s", answer.Status)
+	}
+	taken, err := profile.Parse(answer.Body)
+	if err != nil {
+		return fmt.Errorf("couldn't read the profile: %w", err)
+	}
+	for _, m := range taken.Mapping {
+		m.File = filepath.Base(m.File) // not where it was built
+	}
+	var text bytes.Buffer
+	if err := taken.Write(&text); err != nil {
+		return err
+	}
+	return os.WriteFile(file, text.Bytes(), 0o644)
 }
 
 // await waits until the collector acknowledges a request without records.

@@ -20,12 +20,14 @@ import (
 
 	"k8s.io/klog/v2"
 
+	"github.com/otelaudit/auditexporter/bench/collector"
 	"github.com/otelaudit/auditexporter/bench/peer"
 	"github.com/otelaudit/auditexporter/bench/trial"
 )
 
 type options struct {
 	sets, run, dir, out, cpuprofile string
+	pgo                             string
 	otelcol, auditlog               string
 	rounds                          int
 	time                            time.Duration
@@ -38,6 +40,7 @@ func main() {
 	flag.StringVar(&o.dir, "dir", "", "folder to write below, on the disk to be measured (default the temporary one)")
 	flag.StringVar(&o.out, "o", "", "write the tables to this file, too")
 	flag.StringVar(&o.cpuprofile, "cpuprofile", "", "write a CPU profile of all that ran in this process")
+	flag.StringVar(&o.pgo, "pgo", "", "write a CPU profile of the collector under the default configuration to this file")
 	flag.StringVar(&o.otelcol, "otelcol", "", "the collector built from collector/builder.yaml")
 	flag.StringVar(&o.auditlog, "auditlog", "", "the auditlog command")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds")
@@ -107,6 +110,7 @@ func chosen(o options, dir string) ([]trial.Row, error) {
 			if o.otelcol == "" || o.auditlog == "" {
 				return nil, fmt.Errorf("set built needs -otelcol and -auditlog")
 			}
+			collector.Audit.Profile = o.pgo
 			rows = append(rows, built(o.otelcol, o.auditlog, peer.Logs{Dir: filepath.Join(dir, "logs")})...)
 		case "peers":
 			rows = append(rows, peers()...)
