@@ -342,7 +342,8 @@ func (w *Writer) resumeAfter(l listing, n newest) error {
 	}
 	w.openMark()
 	w.adopt(seg, size, head, 1, 0)
-	if err := n.file.Chmod(w.o.SealedMode); err != nil {
+	// A process that died has kept room for it.
+	if err := errors.Join(n.file.Reserve(0), n.file.Chmod(w.o.SealedMode)); err != nil {
 		w.o.Notice(Notice{Text: "couldn't make a sealed segment read-only", Attrs: map[string]any{"segment": n.Name.String(), "error": err.Error()}})
 	}
 	return nil

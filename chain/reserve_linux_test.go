@@ -33,4 +33,11 @@ func TestRoomIsKept(t *testing.T) {
 	require.Greater(t, beyond(1), int64(1<<20))
 	require.NoError(t, w.Close())
 	require.Less(t, beyond(1), int64(64<<10))
+
+	w = open(t, chain.Options{Directory: dir})
+	write(t, w, "c")
+	require.NoError(t, w.Abandon()) // as in a crash
+	require.Greater(t, beyond(2), int64(1<<20))
+	require.NoError(t, open(t, chain.Options{Directory: dir}).Close())
+	require.Less(t, beyond(2), int64(64<<10))
 }
