@@ -60,7 +60,10 @@ func TestCrashAnywhere(t *testing.T) {
 		rng := rand.New(rand.NewPCG(1, 2))
 		r := newRig(t)
 		var crashes []*rig
-		r.intercept(func(faultfs.Op) faultfs.Outcome {
+		r.intercept(func(op faultfs.Op) faultfs.Outcome {
+			if op.N%every != 0 {
+				return faultfs.Outcome{}
+			}
 			for range 2 * *faults {
 				crashes = append(crashes, r.crashed(powerCut, rng.Uint64()))
 			}
@@ -131,7 +134,7 @@ func TestFaultThenCrash(t *testing.T) {
 		rng := rand.New(rand.NewPCG(3, 2))
 		effects := []faultfs.Effect{faultfs.Nothing, faultfs.Half, faultfs.All}
 		crashes, ops := 0, 1
-		for n := 1; n <= ops; n++ {
+		for n := 1; n <= ops; n += every {
 			for i := range *faults {
 				out := faultfs.Outcome{Err: errs[rng.IntN(len(errs))], Effect: effects[(n+i)%len(effects)]}
 				var done int

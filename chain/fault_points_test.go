@@ -103,7 +103,7 @@ func (r *rig) settle() {
 func TestEveryFailurePoint(t *testing.T) {
 	inBubble(t, 1, func(t *testing.T) {
 		lives, ops := 0, 1
-		for n := 1; n <= ops; n++ {
+		for n := 1; n <= ops; n += every {
 			for k := range min(*faults, len(errs)) {
 				for _, effect := range []faultfs.Effect{faultfs.Nothing, faultfs.Half, faultfs.All} {
 					r := newRig(t)

@@ -3,3 +3,5 @@
 package chain_test
 
 const fewer = 1
+
+const every = 1

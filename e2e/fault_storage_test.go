@@ -81,11 +81,11 @@ func TestFaultDiskFull(t *testing.T) {
 		before int // requests of 30 KB before the disk is full; a segment of 1 MiB takes 35
 		leave  int // bytes
 		size   int // of a segment, in MiB
-		room   int // for so many requests at most, kept by the segment or left
+		room   int // for so many requests at most, kept by the segment, by the one prepared, or left
 	}{
 		{name: "at the start", size: 1, room: 20},
-		{name: "in the middle of a segment", before: 10, leave: 40_000, size: 1000, room: 160},
-		{name: "at a rotation", before: 33, leave: 80_000, size: 1, room: 20},
+		{name: "in the middle of a segment", before: 10, leave: 40_000, size: 1000, room: 250},
+		{name: "at a rotation", before: 33, leave: 80_000, size: 1, room: 60},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
