@@ -13,6 +13,7 @@ import (
 	"github.com/otelaudit/auditexporter/bench/trial"
 	"github.com/otelaudit/auditexporter/chain"
 	"github.com/otelaudit/auditexporter/event"
+	"github.com/otelaudit/auditexporter/internal/durable"
 )
 
 // Logs makes logs once and keeps them below a folder: what is opened and
@@ -118,6 +119,34 @@ func (l Logs) Append(segments int) trial.Case {
 			return w.Sync()
 		}}.Run(ctx, d)
 		return s, errors.Join(err, w.Close())
+	}}
+}
+
+// Examine verifies a log of so many segments of so many entries, without a tool
+// around it. Its events are the entries.
+func (l Logs) Examine(segments, entries int) trial.Case {
+	name := fmt.Sprintf("verifying %s of %s", plural(segments, "segment"), plural(entries, "entry"))
+	return trial.Case{Name: name, Run: func(ctx context.Context, _ string, d time.Duration) (s trial.Sample, err error) {
+		dir, err := l.log(ctx, segments, entries)
+		if err != nil {
+			return s, err
+		}
+		folder, err := chain.FindLog(durable.OS(), dir)
+		if err != nil {
+			return s, err
+		}
+		begin := time.Now()
+		for ; s.Took < d; s.Took = time.Since(begin) {
+			r, err := chain.Verify(ctx, durable.OS(), folder, chain.VerifyOptions{})
+			if err != nil {
+				return s, err
+			}
+			if r.Broken() {
+				return s, errors.New("the log is broken")
+			}
+			s.Events += segments * entries
+		}
+		return s, nil
 	}}
 }
 

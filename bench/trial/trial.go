@@ -30,6 +30,7 @@ type Sample struct {
 	Took   time.Duration
 	Times  []time.Duration // of single requests, where the case takes them
 	CPU    time.Duration   // used meanwhile, of all cores
+	Heap   uint64          // bytes of this process's heap at its highest, garbage included
 	Note   string          // what else there is to know
 }
 
@@ -46,6 +47,7 @@ var (
 	Rate = Measure{"rate", func(s Sample) float64 { return float64(s.Events) / s.Took.Seconds() }, "/s"}
 	CPU  = Measure{"CPU", func(s Sample) float64 { return s.CPU.Seconds() / float64(max(1, s.Events)) }, "s"}
 	Took = Measure{"time", func(s Sample) float64 { return s.Took.Seconds() }, "s"}
+	Heap = Measure{"heap", func(s Sample) float64 { return float64(s.Heap) }, "B"}
 	P50  = percentile("p50", 0.50)
 	P90  = percentile("p90", 0.90)
 	P99  = percentile("p99", 0.99)
@@ -97,7 +99,10 @@ func one(ctx context.Context, dir string, c Case, d time.Duration) (Sample, erro
 		return Sample{}, fmt.Errorf("couldn't sync the file system: %w", err)
 	}
 	runtime.GC()
-	return c.Run(ctx, folder, d)
+	highest := watchHeap()
+	s, err := c.Run(ctx, folder, d)
+	s.Heap = highest()
+	return s, err
 }
 
 func (s Sample) String() string {

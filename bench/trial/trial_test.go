@@ -97,3 +97,16 @@ func TestFailureNamesTheCase(t *testing.T) {
 	_, err := trial.Run(t.Context(), t.TempDir(), []trial.Case{bad}, 1, time.Second, io.Discard)
 	require.EqualError(t, err, "couldn't run bad one: no")
 }
+
+// What a run has in memory at its end counts, too.
+func TestHeap(t *testing.T) {
+	const size = 64 << 20
+	var kept []byte
+	c := trial.Case{Name: "a", Run: func(context.Context, string, time.Duration) (trial.Sample, error) {
+		kept = make([]byte, size)
+		return rate(1), nil
+	}}
+	got, err := trial.Run(t.Context(), t.TempDir(), []trial.Case{c}, 1, time.Second, io.Discard)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, got["a"][0].Heap, uint64(len(kept)))
+}

@@ -152,16 +152,20 @@ func peers() []trial.Row {
 
 // growth are the rows about size: of a log, of a record, and of its attributes.
 func growth(logs peer.Logs) []trial.Row {
-	var rows []trial.Row
+	var rows, memory []trial.Row
+	grow := func(group string, m trial.Measure, c, reference trial.Case, cost bool) {
+		rows = append(rows, trial.Row{Group: group, Work: c.Name, Measure: m, Case: c, Reference: reference, Cost: cost})
+		memory = append(memory, trial.Row{Group: "The heap at its highest", Work: c.Name, Measure: trial.Heap, Case: c, Reference: reference, Cost: true})
+	}
 	for _, n := range []int{10, 100, 1000} {
-		c := logs.Append(n)
-		rows = append(rows, trial.Row{Group: "Segments of a log, against 1", Work: c.Name, Measure: trial.Rate, Case: c, Reference: logs.Append(1)})
-		c = logs.Open(n)
-		rows = append(rows, trial.Row{Group: "Segments of a log, against 1", Work: c.Name, Measure: trial.P50, Case: c, Reference: logs.Open(1), Cost: true})
+		const group = "Segments of a log, against 1"
+		grow(group, trial.Rate, logs.Append(n), logs.Append(1), false)
+		grow(group, trial.P50, logs.Open(n), logs.Open(1), true)
+		// The same entries in each.
+		grow(group, trial.Rate, logs.Examine(n, 64_000/n), logs.Examine(1, 64_000), false)
 	}
 	add := func(group string, k peer.Kind) {
-		c := ten.Case(k, 1, false)
-		rows = append(rows, trial.Row{Group: group, Work: c.Name, Measure: trial.Rate, Case: c, Reference: fileJSON.Case(k, 1, false)})
+		grow(group, trial.Rate, ten.Case(k, 1, false), fileJSON.Case(k, 1, false), false)
 	}
 	for _, size := range []int{200, 1 << 10, 4 << 10, 16 << 10, 64 << 10} {
 		add("Size of a record, against fileexporter JSON", peer.Kind{Records: 64, Size: size})
@@ -169,7 +173,10 @@ func growth(logs peer.Logs) []trial.Row {
 	for _, n := range []int{20, 50, 100} {
 		add("Attributes of a record, against fileexporter JSON", peer.Kind{Records: 64, Attributes: n})
 	}
-	return rows
+	for _, n := range []int{1, 4, 16, 64, 256} {
+		grow("Callers, against fileexporter JSON", trial.Rate, byDefault.Case(usual(64), n, false), fileJSON.Case(usual(64), n, false), false)
+	}
+	return append(rows, memory...)
 }
 
 // matrix is each mode with each load, against fileexporter JSON.
