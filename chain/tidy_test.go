@@ -60,7 +60,7 @@ func TestPreparedFileBecomesTheNextSegment(t *testing.T) {
 func TestPreparedFileIsNotTrusted(t *testing.T) {
 	for name, touch := range map[string]func(t *testing.T, path string){
 		"removed": func(t *testing.T, path string) { require.NoError(t, os.Remove(path)) },
-		"written": func(t *testing.T, path string) { require.NoError(t, os.WriteFile(path, []byte("{}\n"), 0o600)) },
+		"written": func(t *testing.T, path string) { require.NoError(t, os.WriteFile(path, make([]byte, 64<<10), 0o600)) },
 		"linked":  func(t *testing.T, path string) { require.NoError(t, os.Link(path, path+"2")) },
 		"replaced": func(t *testing.T, path string) {
 			require.NoError(t, os.Rename(path, path+"2"))
@@ -117,4 +117,26 @@ func TestTidyBesideAll(t *testing.T) {
 	for _, s := range segments(t, dir) {
 		require.EqualValues(t, 0o400, inode(t, s).Mode().Perm(), s)
 	}
+}
+
+// Of a segment that Open found, and that somebody removes as a whole, what is missing is as long as it was.
+func TestWhatIsMissingHasItsLength(t *testing.T) {
+	dir := t.TempDir()
+	w := open(t, chain.Options{Directory: dir})
+	write(t, w, "a", "b", "c")
+	require.NoError(t, w.Rotate())
+	require.NoError(t, w.Close())
+	w = open(t, chain.Options{Directory: dir})
+	w.Tidy()
+	paths := segments(t, dir)
+	length := inode(t, paths[0]).Size()
+	require.NoError(t, os.Remove(paths[0]))
+	require.NoError(t, os.Remove(paths[2])) // which is noticed, and restored
+	var touched *chain.TouchedError
+	require.NoError(t, w.Write([]*chain.Batch{batch("d")}))
+	err := w.Sync()
+	require.ErrorAs(t, err, &touched)
+	require.NoError(t, w.Renew(err, nil))
+	require.Equal(t, []chain.Range{{Segment: filepath.Base(paths[0]), Length: length}}, w.Info().Missing)
+	require.NoError(t, w.Close())
 }
