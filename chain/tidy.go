@@ -60,7 +60,9 @@ func (w *Writer) sealEarlier() {
 
 // prepare makes the next segment's file. w.tidying is held, so nobody else makes one.
 func (w *Writer) prepare() {
+	w.mu.Lock()
 	name, wanted := w.nextName()
+	w.mu.Unlock()
 	if !wanted {
 		return
 	}
@@ -74,7 +76,7 @@ func (w *Writer) prepare() {
 		p.reserved = math.MaxInt64
 	}
 	w.mu.Lock()
-	now, wanted := w.nextNameLocked()
+	now, wanted := w.nextName()
 	if wanted = wanted && now == name; wanted {
 		w.next = p
 	}
@@ -86,13 +88,8 @@ func (w *Writer) prepare() {
 
 // nextName is the name under which the next segment is prepared, which no other attempt at any segment
 // has: a successor begins with a higher seq. wanted: it is not there yet, and there may be a next one.
+// w.mu is held.
 func (w *Writer) nextName() (name SegmentName, wanted bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.nextNameLocked()
-}
-
-func (w *Writer) nextNameLocked() (name SegmentName, wanted bool) {
 	return SegmentName{Ordinal: w.ordinal + 1, FirstSeq: w.seg.name.FirstSeq}, w.next == nil && !w.over
 }
 

@@ -9,8 +9,8 @@ type Batch interface {
 }
 
 // Log is what a Committer needs of the log. There are never two Writes at once, nor two of the
-// other calls; a Write may overlap a Sync, Tidy anything but Tidy, and nothing else anything. A batch is read only
-// while a call that was given it runs.
+// other calls; a Write may overlap a Sync, Tidy anything but Tidy, and nothing else anything. A batch
+// is read only while a call that was given it runs.
 type Log[B Batch] interface {
 	// Write hands all batches, in order, to the operating system. After an error nothing more is
 	// written before Renew.

@@ -55,11 +55,17 @@ func write(t *testing.T, f durable.File, content string, off int64) {
 	require.NoError(t, err)
 }
 
-// segment makes a segment in the orderly way.
-func (s *stage) segment(path, content string) durable.File {
+// named makes a segment whose name is not durable yet.
+func (s *stage) named(path, content string) durable.File {
 	f := s.create(path+".tmp", content)
 	require.NoError(s, f.Sync())
 	require.NoError(s, s.Rename(path+".tmp", path))
+	return f
+}
+
+// segment makes a segment in the orderly way.
+func (s *stage) segment(path, content string) durable.File {
+	f := s.named(path, content)
 	require.NoError(s, s.SyncDir(logDir))
 	return f
 }
@@ -117,17 +123,13 @@ func TestBreachesAreReported(t *testing.T) {
 		}},
 		"a name that its sync did not make durable": {"", func(s *stage) {
 			s.fail(faultfs.SyncDir, faultfs.All)
-			f := s.create(first+".tmp", "a")
-			require.NoError(s, f.Sync())
-			require.NoError(s, s.Rename(first+".tmp", first))
+			s.named(first, "a")
 			require.Error(s, s.SyncDir(logDir))
 			s.segment(first, "b")
 		}},
 		"a name that another's sync made durable": {"", func(s *stage) {
 			s.fail(faultfs.SyncDir, faultfs.Nothing)
-			f := s.create(first+".tmp", "a")
-			require.NoError(s, f.Sync())
-			require.NoError(s, s.Rename(first+".tmp", first))
+			s.named(first, "a")
 			require.Error(s, s.SyncDir(logDir))
 			require.NoError(s, s.SyncDir(logDir))
 			s.segment(first, "b")
